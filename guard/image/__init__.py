@@ -1,0 +1,1 @@
+"""Decoding with limits, encoding, perceptual fingerprints."""

@@ -1,0 +1,1 @@
+"""Prompt screening: normalise, match, explain."""

@@ -1,0 +1,40 @@
+"""What a signer is, and what it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from guard.types import Fingerprint, Mark, Origin, SignedAsset
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestFacts:
+    """Everything that a manifest states about one picture. No prompt unless the policy says so."""
+
+    record_id: str
+    origin: Origin
+    when: datetime
+    model: str | None
+    mark: Mark | None
+    fingerprint: Fingerprint | None
+    provider: str
+    title: str = "Generated image"
+    prompt: str | None = None
+    parent: bytes | None = None
+    parent_media_type: str | None = None
+    screened_by: tuple[str, ...] = ()
+
+
+class Signer(Protocol):
+    """Embeds a signed C2PA manifest into an encoded picture."""
+
+    @property
+    def certificate_fingerprint(self) -> str:
+        """SHA-256 of the signing certificate's DER, hex."""
+        ...
+
+    def sign(self, encoded: bytes, media_type: str, facts: ManifestFacts) -> SignedAsset:
+        """The signed file. Raises KeyInvalid for a bad key, Unavailable when a service is down."""
+        ...

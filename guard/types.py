@@ -1,0 +1,430 @@
+"""The values that cross borders between rooms: frozen, slotted, standard library and numpy only.
+
+No ORM row and no tensor crosses a border. Pixels are always ``uint8`` arrays of shape
+``(height, width, 3)``, RGB, read-only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from guard.errors import InvalidRequest
+
+Pixels = NDArray[np.uint8]
+"""RGB, shape (height, width, 3), 0–255, read-only."""
+
+MAX_PROMPT_CHARS = 20_000
+"""Longer prompts are refused: no text encoder reads them, and screening must stay cheap."""
+
+MAX_IMAGES = 64
+MAX_SIDE = 8192
+
+
+class Action(StrEnum):
+    """What a policy says. Ordered by severity: see :func:`worst`."""
+
+    ALLOW = "allow"
+    FLAG = "flag"
+    BLOCK = "block"
+
+
+def worst(actions: list[Action]) -> Action:
+    """The severest of ``actions``; ``allow`` when there is none."""
+    order = list(Action)
+    return max(actions, key=order.index, default=Action.ALLOW)
+
+
+class Stage(StrEnum):
+    """The rooms of the hallway, in the order a request passes them."""
+
+    PROMPT = "prompt"
+    GENERATE = "generate"
+    CLASSIFY = "classify"
+    WATERMARK = "watermark"
+    SIGN = "sign"
+    AUDIT = "audit"
+
+
+class Status(StrEnum):
+    """How a request ended."""
+
+    RELEASED = "released"
+    BLOCKED = "blocked"
+    HELD = "held"
+    FAILED = "failed"
+
+
+class Event(StrEnum):
+    """What an audit row says happened to a record."""
+
+    STARTED = "started"
+    RELEASED = "released"
+    BLOCKED = "blocked"
+    HELD = "held"
+    FAILED = "failed"
+    ABANDONED = "abandoned"
+
+
+class Origin(StrEnum):
+    """Where the pixels came from; only ``generated`` is signed as made by a trained algorithm."""
+
+    GENERATED = "generated"
+    EDITED = "edited"
+    UNKNOWN = "unknown"
+
+
+class VerdictName(StrEnum):
+    """What ``verify`` answers, in the order in which they are tried."""
+
+    ALTERED = "altered"
+    TRUSTED = "trusted"
+    UNKNOWN_SIGNER = "unknown_signer"
+    RECOVERED = "recovered"
+    MARKED = "marked"
+    LABEL_ONLY = "label_only"
+    NOTHING_FOUND = "nothing_found"
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """What a caller asks for.
+
+    ``size`` is (width, height) in pixels, each a multiple of 8 in 64–8192, or None for the
+    model's own. ``steps`` (1–1000) and ``seed`` (0–2⁶³−1) None means the model's default and a
+    random seed. ``input_image`` holds the encoded bytes of an img2img input: it is screened,
+    never marked or signed. ``user`` and ``tenant`` are the platform's own ids; ``user`` is kept
+    only as a salted commitment.
+
+    Raises InvalidRequest when a field is out of range.
+    """
+
+    prompt: str
+    negative_prompt: str = ""
+    size: tuple[int, int] | None = None
+    steps: int | None = None
+    seed: int | None = None
+    count: int = 1
+    model: str | None = None
+    input_image: bytes | None = field(default=None, repr=False)
+    user: str | None = None
+    tenant: str | None = None
+    idempotency_key: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_text("prompt", self.prompt)
+        if not self.prompt.strip():
+            raise InvalidRequest("The prompt is empty.", hint="Say what to draw.")
+        _check_text("negative prompt", self.negative_prompt)
+        _check_range("count", self.count, 1, MAX_IMAGES)
+        _check_range("steps", self.steps, 1, 1000)
+        _check_range("seed", self.seed, 0, 2**63 - 1)
+        for side in self.size or ():
+            _check_range("size", side, 64, MAX_SIDE)
+            if side % 8:
+                raise InvalidRequest(
+                    f"The size {side} is not a multiple of 8.",
+                    hint=f"Diffusion models need multiples of 8: try {side // 8 * 8}.",
+                )
+
+
+def _check_text(name: str, text: str) -> None:
+    if not isinstance(text, str):
+        raise InvalidRequest(f"The {name} must be text, not {type(text).__name__}.")
+    if len(text) > MAX_PROMPT_CHARS:
+        raise InvalidRequest(
+            f"The {name} has {len(text):,} characters; the limit is {MAX_PROMPT_CHARS:,}.",
+            hint="Shorten it: text encoders read a few hundred words at most.",
+        )
+    if "\0" in text:
+        raise InvalidRequest(f"The {name} contains a NUL byte.", hint="Send plain text.")
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise InvalidRequest(f"The {name} is not valid Unicode.", hint="Send UTF-8 text.")
+
+
+def _check_range(name: str, value: int | None, least: int, most: int) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InvalidRequest(f"The {name} is {value!r}; it must be a whole number {least}–{most}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Why a text was found fault with.
+
+    ``span`` is (start, end) in code points of what the user typed, ``matched`` that very text;
+    ``score`` in 0–1; ``source`` names the lexicon or model that said so.
+    """
+
+    rule: str
+    category: str
+    span: tuple[int, int]
+    matched: str
+    score: float
+    source: str
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One detector's opinion of a picture: ``value`` in 0–1, over ``threshold`` the rule acts."""
+
+    category: str
+    value: float
+    threshold: float
+    detector: str
+    model_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What a user is told: a stable code and a sentence, never the term that matched."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the policy made of findings or scores: ``rules`` are the ids that acted."""
+
+    action: Action
+    rules: tuple[str, ...]
+    policy_digest: str
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RawImage:
+    """What a generator answers. Pixels are made read-only."""
+
+    pixels: Pixels
+    seed: int | None
+    model: str
+
+    def __post_init__(self) -> None:
+        if isinstance(self.pixels, np.ndarray):
+            self.pixels.setflags(write=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark as embedded: ``payload`` is the mark id as lower-case hex, ``psnr_db`` its price."""
+
+    method: str
+    payload: str
+    psnr_db: float
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedImage:
+    """Pixels that carry a mark."""
+
+    pixels: Pixels
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What a watermark detector found.
+
+    ``detected`` only when ``p_value`` (the probability that an unmarked picture, or one marked
+    under another key, scores as high) is below the allowed false-positive rate and the payload's
+    check code holds; ``payload`` is hex or None; ``key_id`` names the key that read it.
+    """
+
+    detected: bool
+    payload: str | None
+    method: str
+    p_value: float
+    key_id: str = ""
+    geometry: str = ""
+
+    @property
+    def confidence(self) -> float:
+        """1 − p."""
+        return 1.0 - self.p_value
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """A perceptual hash of a picture: algorithm name and ``bits`` as hex."""
+
+    algorithm: str
+    bits: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedAsset:
+    """An encoded, marked and signed picture: what may leave."""
+
+    bytes: bytes = field(repr=False)
+    media_type: str
+    sha256: str
+    manifest_label: str
+    certificate_fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReceipt:
+    """Proof that a row is in the log: which log, which leaf, its RFC 6962 leaf hash in hex."""
+
+    log_id: str
+    index: int
+    leaf_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One event of one record, as it goes into the log: no personal data.
+
+    ``record_id`` is a UUIDv7; ``at`` is an aware UTC time; ``prompt_commitment`` and
+    ``user_commitment`` are ``HMAC-SHA256(salt, text)`` in hex; digests are SHA-256 in hex.
+    """
+
+    record_id: str
+    event: Event
+    at: datetime
+    origin: Origin = Origin.GENERATED
+    tenant: str | None = None
+    policy: str = ""
+    policy_digest: str = ""
+    action: Action | None = None
+    stage: Stage | None = None
+    rules: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    scores: tuple[Score, ...] = ()
+    model: str | None = None
+    seed: int | None = None
+    mark: Mark | None = None
+    fingerprint: Fingerprint | None = None
+    asset_sha256: str | None = None
+    media_type: str | None = None
+    manifest_label: str | None = None
+    certificate_fingerprint: str | None = None
+    prompt_commitment: str | None = None
+    user_commitment: str | None = None
+    idempotency_key: str | None = None
+    reviewer: str | None = None
+    software: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Everything was in order. Cannot be built without an audit receipt."""
+
+    record_id: str
+    images: tuple[SignedAsset, ...]
+    receipt: AuditReceipt
+    decision: Decision
+    path: Path | None = None
+    notices: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.receipt, AuditReceipt):
+            raise TypeError("Released needs the receipt of its audit record")
+
+    @property
+    def status(self) -> Status:
+        return Status.RELEASED
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """The policy said no. ``findings`` and ``scores`` are for the operator, ``reasons`` for the user."""
+
+    record_id: str
+    stage: Stage
+    reasons: tuple[Reason, ...]
+    receipt: AuditReceipt
+    decision: Decision
+    findings: tuple[Finding, ...] = ()
+    scores: tuple[Score, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        return Status.BLOCKED
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The policy said ``flag``: nothing is delivered until a reviewer approves."""
+
+    record_id: str
+    stage: Stage
+    reasons: tuple[Reason, ...]
+    receipt: AuditReceipt
+    decision: Decision
+    findings: tuple[Finding, ...] = ()
+    scores: tuple[Score, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        return Status.HELD
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A stage was missing, raised, hung or lied: nothing leaves. ``cause`` is for the operator."""
+
+    record_id: str
+    stage: Stage
+    reasons: tuple[Reason, ...]
+    receipt: AuditReceipt
+    cause: str = ""
+    hint: str = ""
+
+    @property
+    def status(self) -> Status:
+        return Status.FAILED
+
+
+Outcome = Released | Blocked | Held | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationReport:
+    """What a suspect picture is. A part that found nothing is None; never means "not AI"."""
+
+    verdict: VerdictName
+    explanation: str
+    provenance: Mapping[str, Any] | None = None
+    watermark: Mapping[str, Any] | None = None
+    fingerprint: Mapping[str, Any] | None = None
+    record: Mapping[str, Any] | None = None
+    labels: tuple[Mapping[str, Any], ...] = ()
+
+
+def as_dict(value: Any) -> dict[str, Any]:
+    """A border dataclass as a JSON-ready dict: enums as text, times as ISO 8601, bytes left out."""
+    plain: dict[str, Any] = {}
+    for f in dataclasses.fields(value):
+        item = getattr(value, f.name)
+        if not isinstance(item, bytes):
+            plain[f.name] = _plain(item)
+    return plain
+
+
+def _plain(item: Any) -> Any:
+    if dataclasses.is_dataclass(item):
+        return as_dict(item)
+    if isinstance(item, StrEnum):
+        return item.value
+    if isinstance(item, datetime):
+        return item.isoformat()
+    if isinstance(item, Path):
+        return str(item)
+    if isinstance(item, (list, tuple)):
+        return [_plain(one) for one in item]
+    if isinstance(item, Mapping):
+        return {key: _plain(one) for key, one in item.items()}
+    return item

@@ -1,0 +1,1 @@
+"""Invisible marks that carry a payload, and detectors that know when there is none."""

@@ -1,0 +1,55 @@
+"""What an audit log is, as the pipeline and the verifier see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from guard.types import AuditReceipt, AuditRecord, Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record found again: its last event, and the manifest store that was embedded, if any."""
+
+    record: AuditRecord
+    manifest: bytes | None
+
+
+class AuditLog(Protocol):
+    """An append-only, tamper-evident log.
+
+    Every method that writes returns only when the row is durable, and raises AuditUnavailable
+    when it cannot be. A record starts once and ends in one terminal event; ``held`` is not
+    terminal: a reviewer ends it as ``released`` or ``blocked``.
+    """
+
+    @property
+    def log_id(self) -> str:
+        """Names this log; stands in every receipt."""
+        ...
+
+    def new_mark_id(self) -> bytes:
+        """Eight random bytes that no picture of this log carries yet."""
+        ...
+
+    def start(self, record: AuditRecord, *, prompt: str, user: str | None) -> AuditReceipt:
+        """Open a record. ``prompt`` and ``user`` are kept as salted commitments only.
+
+        Raises DuplicateRequest when the idempotency key was used before.
+        """
+        ...
+
+    def finish(self, record: AuditRecord, *, manifest: bytes | None = None) -> AuditReceipt:
+        """Add the record's next event (released, blocked, held, failed, abandoned)."""
+        ...
+
+    def find_by_mark(self, payload: str) -> StoredRecord | None:
+        """The record whose picture carries this mark id (hex)."""
+        ...
+
+    def find_by_fingerprint(
+        self, fingerprint: Fingerprint, max_distance: int
+    ) -> tuple[StoredRecord, int] | None:
+        """The nearest record within ``max_distance`` bits (Hamming), with its distance."""
+        ...

@@ -1,0 +1,194 @@
+"""One record on its way down the hallway: it is opened once and ended once.
+
+Every ending writes the audit row first and only then builds the outcome, so an outcome without
+a durable record cannot exist.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from guard.audit.base import AuditLog
+from guard.delivery import PendingFile
+from guard.errors import AuditUnavailable, GuardError
+from guard.stage import run_stage
+from guard.types import (
+    Action,
+    AuditReceipt,
+    AuditRecord,
+    Blocked,
+    Decision,
+    Event,
+    Failed,
+    Finding,
+    Held,
+    Reason,
+    Released,
+    Score,
+    SignedAsset,
+    Stage,
+    worst,
+)
+
+
+@dataclass(slots=True)
+class Clerk:
+    """Writes to the log within the audit stage's time limit.
+
+    Whatever goes wrong there is AuditUnavailable: without a record nothing leaves.
+    """
+
+    log: AuditLog
+    seconds: float
+
+    def start(self, record: AuditRecord, *, prompt: str, user: str | None) -> AuditReceipt:
+        """Open the record. Raises AuditUnavailable, or DuplicateRequest for a used key."""
+        return self.ask(lambda: self.log.start(record, prompt=prompt, user=user))
+
+    def finish(self, record: AuditRecord, manifest: bytes | None = None) -> AuditReceipt:
+        """End the record (or hold it). Raises AuditUnavailable."""
+        return self.ask(lambda: self.log.finish(record, manifest=manifest))
+
+    def new_mark_id(self) -> bytes:
+        """A mark id that no picture carries yet. Raises AuditUnavailable."""
+        return self.ask(self.log.new_mark_id)
+
+    def ask(self, work: Any) -> Any:
+        """``work()`` as the audit stage."""
+        try:
+            return run_stage(Stage.AUDIT, self.seconds, work)
+        except AuditUnavailable:
+            raise
+        except GuardError as error:
+            if error.code in {"stage_timeout", "stage_misbehaved"}:
+                raise AuditUnavailable(
+                    f"The audit log cannot be written: {error.message}",
+                    hint="Nothing was released. See `guard doctor` and the database's own log.",
+                ) from error
+            raise
+
+
+@dataclass(slots=True)
+class Case:
+    """A record with what has been found out so far.
+
+    ``decision`` is what all stages decided together; ``findings`` and ``scores`` are for the
+    operator only.
+    """
+
+    clerk: Clerk
+    record: AuditRecord
+    decision: Decision
+    findings: tuple[Finding, ...] = ()
+    scores: tuple[Score, ...] = ()
+    notices: tuple[str, ...] = ()
+    _open: bool = field(default=False, repr=False)
+
+    def start(self, prompt: str, user: str | None) -> None:
+        """Write the *started* row."""
+        record = dataclasses.replace(
+            self.record,
+            event=Event.STARTED,
+            at=datetime.now(UTC),
+            action=self.decision.action,
+            rules=self.decision.rules,
+        )
+        self.clerk.start(record, prompt=prompt, user=user)
+        self._open = True
+
+    def note(self, **facts: Any) -> None:
+        """Add facts to what the last row will say."""
+        self.record = dataclasses.replace(self.record, **facts)
+
+    def weigh(self, decision: Decision) -> None:
+        """Add a stage's decision to those before it; the severest action stands."""
+        self.decision = Decision(
+            action=worst([self.decision.action, decision.action]),
+            rules=self.decision.rules + decision.rules,
+            policy_digest=decision.policy_digest,
+            reasons=self.decision.reasons + decision.reasons,
+        )
+
+    def block(self, stage: Stage) -> Blocked:
+        """The policy said no."""
+        receipt = self._end(Event.BLOCKED, stage)
+        return Blocked(
+            record_id=self.record.record_id,
+            stage=stage,
+            reasons=self.decision.reasons,
+            receipt=receipt,
+            decision=self.decision,
+            findings=self.findings,
+            scores=self.scores,
+        )
+
+    def fail(self, stage: Stage, error: GuardError) -> Failed:
+        """A stage is missing, broken, slow or lying. Raises AuditUnavailable when it is the audit."""
+        if isinstance(error, AuditUnavailable):
+            raise error
+        reason = Reason(error.code, f"The {stage.value} stage could not be completed: nothing left.")
+        stage_down = Reason("stage_unavailable", f"The {stage.value} stage is unavailable.")
+        reasons = (reason,) if error.code == stage_down.code else (stage_down, reason)
+        receipt = self._end(Event.FAILED, stage, tuple(one.code for one in reasons))
+        return Failed(
+            record_id=self.record.record_id,
+            stage=stage,
+            reasons=reasons,
+            receipt=receipt,
+            cause=error.message,
+            hint=error.hint,
+        )
+
+    def hold(self, stage: Stage, manifest: bytes | None) -> Held:
+        """The policy said *flag*: a reviewer decides."""
+        receipt = self._end(Event.HELD, stage, manifest=manifest)
+        return Held(
+            record_id=self.record.record_id,
+            stage=stage,
+            reasons=self.decision.reasons,
+            receipt=receipt,
+            decision=self.decision,
+            findings=self.findings,
+            scores=self.scores,
+        )
+
+    def release(
+        self, asset: SignedAsset, manifest: bytes | None, pending: PendingFile | None
+    ) -> Released:
+        """Everything is in order; the file gets its name once the row is durable."""
+        try:
+            receipt = self._end(Event.RELEASED, None, manifest=manifest)
+        except AuditUnavailable:
+            if pending is not None:
+                pending.discard()
+            raise
+        return Released(
+            record_id=self.record.record_id,
+            images=(asset,),
+            receipt=receipt,
+            decision=self.decision,
+            path=pending.commit() if pending is not None else None,
+            notices=self.notices,
+        )
+
+    def _end(
+        self,
+        event: Event,
+        stage: Stage | None,
+        reasons: tuple[str, ...] | None = None,
+        manifest: bytes | None = None,
+    ) -> AuditReceipt:
+        codes = reasons or tuple(reason.code for reason in self.decision.reasons)
+        self.note(
+            event=event,
+            at=datetime.now(UTC),
+            stage=stage,
+            action=Action.BLOCK if event is Event.BLOCKED else self.decision.action,
+            rules=self.decision.rules,
+            reasons=codes,
+            scores=self.scores,
+        )
+        return self.clerk.finish(self.record, manifest)

@@ -1,0 +1,104 @@
+"""How others add rooms' furniture: pluggy hooks. The built-ins are plug-ins too.
+
+A package registers itself under the entry-point group ``genguard`` and implements any of
+:class:`Hooks`. Names must be unique: two plug-ins that claim one name are refused at start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pluggy
+
+from guard.classify.base import Detector
+from guard.errors import InvalidConfiguration
+from guard.generate.base import Generator
+from guard.policy.model import Policy
+from guard.settings import Settings
+from guard.watermark.base import Watermark
+
+GROUP = "genguard"
+"""The entry-point group and pluggy's project name."""
+
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What a factory may know: the settings, the policy and the watermark's secret."""
+
+    settings: Settings
+    policy: Policy
+    mark_secret: bytes = b""
+
+
+GeneratorFactory = Callable[[str, Settings], Generator]
+DetectorFactory = Callable[[Policy], tuple[Detector, ...]]
+WatermarkFactory = Callable[[Wiring], Watermark]
+
+
+class Hooks:
+    """What a plug-in can add. Each hook answers a mapping of names to factories."""
+
+    @hookspec
+    def guard_generators(self) -> Mapping[str, GeneratorFactory]:  # type: ignore[empty-body]
+        """Scheme (``openai`` in ``openai:NAME``) → factory of (reference, settings)."""
+
+    @hookspec
+    def guard_detectors(self) -> Mapping[str, DetectorFactory]:  # type: ignore[empty-body]
+        """Detector family (``opennsfw``, ``clip``) → factory of (policy)."""
+
+    @hookspec
+    def guard_watermarks(self) -> Mapping[str, WatermarkFactory]:  # type: ignore[empty-body]
+        """Method → factory of (wiring)."""
+
+
+class BuiltIns:
+    """What genguard brings itself. Nothing heavy is imported before it is used."""
+
+    @hookimpl
+    def guard_watermarks(self) -> Mapping[str, WatermarkFactory]:
+        """The mark of :mod:`guard.watermark`."""
+
+        def pilot(wiring: Wiring) -> Watermark:
+            from guard.watermark.pilot_watermark import PilotWatermark
+
+            return PilotWatermark(
+                wiring.mark_secret,
+                target_psnr_db=wiring.policy.watermark.target_psnr_db,
+                false_positive_rate=wiring.policy.watermark.false_positive_rate,
+            )
+
+        return {"genguard-pilot-1": pilot}
+
+
+@cache
+def manager() -> pluggy.PluginManager:
+    """The built-ins and every installed plug-in."""
+    plugins = pluggy.PluginManager(GROUP)
+    plugins.add_hookspecs(Hooks)
+    plugins.register(BuiltIns(), name="genguard")
+    plugins.load_setuptools_entrypoints(GROUP)
+    return plugins
+
+
+def registry(hook: str) -> dict[str, Any]:
+    """Everything that ``hook`` offers, by name.
+
+    Raises InvalidConfiguration when two plug-ins claim one name: the later one must not quietly
+    replace the earlier.
+    """
+    offered: dict[str, Any] = {}
+    for part in getattr(manager().hook, hook)():
+        twice = sorted(set(offered) & set(part))
+        if twice:
+            raise InvalidConfiguration(
+                f"Two plug-ins offer {', '.join(twice)} ({hook}).",
+                hint="Uninstall one of them: a name must mean one thing.",
+            )
+        offered.update(part)
+    return offered

@@ -1,0 +1,195 @@
+"""What is this picture? Manifest, mark, fingerprint and record, weighed into one verdict.
+
+The verdicts are tried in the order of :class:`guard.types.VerdictName`; the first that holds is
+the answer. ``nothing_found`` says that nothing was found, never that a picture is not AI-made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from guard.audit.base import AuditLog, StoredRecord
+from guard.errors import GuardError
+from guard.image.decode import Decoded, load
+from guard.image.fingerprint import distance, fingerprint
+from guard.provenance.labels import read_labels
+from guard.provenance.read import ManifestReading, read_manifest, verify_stored
+from guard.provenance.trust import TrustList
+from guard.types import (
+    Detection,
+    Event,
+    Fingerprint,
+    VerdictName,
+    VerificationReport,
+    as_dict,
+)
+from guard.verify.explain import explain
+from guard.watermark.base import Watermark
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SAME_PICTURE = 60
+"""Bits of 256: re-encoded and scaled copies stay under 40, different pictures lie near 125."""
+
+OTHER_PICTURE = 100
+"""Bits of 256: beyond this, a picture in the same frame is not the one that was recorded."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that was found out about one picture, before it is judged."""
+
+    reading: ManifestReading | None
+    detection: Detection
+    print: Fingerprint
+    stored: StoredRecord | None
+    found_by: str | None
+    bits_apart: int | None
+    restored: ManifestReading | None
+    labels: tuple[dict[str, Any], ...]
+
+
+class Verifier:
+    """Examines suspect pictures.
+
+    ``log`` None: no record can be consulted, so ``recovered`` is out of reach. Raises nothing
+    but GuardError: InvalidImage for what is not a picture, Unavailable when a part is broken.
+    """
+
+    def __init__(self, trust: TrustList, watermark: Watermark, log: AuditLog | None) -> None:
+        self._trust = trust
+        self._watermark = watermark
+        self._log = log
+
+    def examine(self, source: bytes | str | Path | Image) -> VerificationReport:
+        """The report on one picture. Raises InvalidImage."""
+        evidence = self._gather(load(source))
+        verdict = judge(evidence)
+        return VerificationReport(
+            verdict=verdict,
+            explanation=explain(verdict, evidence),
+            provenance=_provenance(evidence),
+            watermark=_watermark(evidence.detection),
+            fingerprint=_fingerprint(evidence),
+            record=_record(evidence),
+            labels=evidence.labels,
+        )
+
+    def _gather(self, picture: Decoded) -> Evidence:
+        reading = read_manifest(picture.data, picture.media_type, self._trust)
+        detection = self._watermark.detect(picture.pixels)
+        print_ = fingerprint(picture.pixels)
+        stored, found_by = self._find(detection, print_)
+        recorded = stored.record.fingerprint if stored is not None else None
+        return Evidence(
+            reading=reading,
+            detection=detection,
+            print=print_,
+            stored=stored,
+            found_by=found_by,
+            bits_apart=distance(recorded, print_) if recorded is not None else None,
+            restored=self._restore(stored),
+            labels=(
+                *read_labels(picture.data, picture.media_type),
+                *self._foreign_marks(picture),
+            ),
+        )
+
+    def _find(
+        self, detection: Detection, print_: Fingerprint
+    ) -> tuple[StoredRecord | None, str | None]:
+        """The record that the mark leads to, else the one that the fingerprint is nearest to."""
+        if self._log is None:
+            return None, None
+        if detection.detected and detection.payload is not None:
+            stored = self._log.find_by_mark(detection.payload)
+            if stored is not None:
+                return stored, "watermark"
+        near = self._log.find_by_fingerprint(print_, SAME_PICTURE)
+        return (near[0], "fingerprint") if near is not None else (None, None)
+
+    def _restore(self, stored: StoredRecord | None) -> ManifestReading | None:
+        if stored is None or stored.manifest is None:
+            return None
+        media_type = stored.record.media_type or "image/png"
+        return _or_none(lambda: verify_stored(stored.manifest or b"", media_type, self._trust))
+
+    @staticmethod
+    def _foreign_marks(picture: Decoded) -> tuple[dict[str, Any], ...]:
+        from guard.watermark.legacy import read_known_labels
+
+        return tuple(dict(label) for label in read_known_labels(picture.pixels))
+
+
+def judge(evidence: Evidence) -> VerdictName:
+    """The first verdict that holds."""
+    reading, detection = evidence.reading, evidence.detection
+    if (reading is not None and reading.state == "invalid") or contradicts(evidence):
+        return VerdictName.ALTERED
+    if reading is not None:
+        trusted = reading.state == "trusted"
+        return VerdictName.TRUSTED if trusted else VerdictName.UNKNOWN_SIGNER
+    if recovers(evidence):
+        return VerdictName.RECOVERED
+    if detection.detected:
+        return VerdictName.MARKED
+    return VerdictName.LABEL_ONLY if evidence.labels else VerdictName.NOTHING_FOUND
+
+
+def contradicts(evidence: Evidence) -> bool:
+    """The mark leads to a record of another picture: it was copied, or the picture painted over.
+
+    Only pictures in the recorded frame can be compared by fingerprint; a crop or a turn changes
+    the fingerprint as much as another picture would.
+    """
+    if evidence.found_by != "watermark" or evidence.bits_apart is None:
+        return False
+    return evidence.detection.geometry in {"", "same frame"} and evidence.bits_apart > OTHER_PICTURE
+
+
+def recovers(evidence: Evidence) -> bool:
+    """A record here was delivered, and the manifest kept with it still verifies."""
+    stored, restored = evidence.stored, evidence.restored
+    if stored is None or restored is None or stored.record.event is not Event.RELEASED:
+        return False
+    return restored.state == "trusted"
+
+
+def _provenance(evidence: Evidence) -> dict[str, Any] | None:
+    if evidence.reading is not None:
+        return {"source": "embedded", **evidence.reading.as_dict}
+    if evidence.restored is not None:
+        return {"source": "repository", **evidence.restored.as_dict}
+    return None
+
+
+def _watermark(detection: Detection) -> dict[str, Any] | None:
+    if not detection.detected:
+        return None
+    return {**as_dict(detection), "confidence": detection.confidence}
+
+
+def _fingerprint(evidence: Evidence) -> dict[str, Any]:
+    return {**as_dict(evidence.print), "bits_apart": evidence.bits_apart}
+
+
+def _record(evidence: Evidence) -> dict[str, Any] | None:
+    """What may be shown of a record: nothing personal, and no prompt."""
+    if evidence.stored is None:
+        return None
+    record = as_dict(evidence.stored.record)
+    shown = ("record_id", "event", "at", "origin", "policy", "policy_digest", "model", "software")
+    return {"found_by": evidence.found_by, **{name: record[name] for name in shown}}
+
+
+def _or_none(work: Callable[[], T]) -> T | None:
+    try:
+        return work()
+    except GuardError:
+        return None

@@ -95,13 +95,11 @@ class Classifier:
 
 
 def names(rule_detector: str, detector: str) -> bool:
-    """Whether a rule's ``detectors`` entry means this detector.
+    """Whether a rule's ``detectors`` entry means this detector: its id, or ``clip`` for all of it.
 
-    An entry is a whole id, or ``clip`` for every head, or ``clip:<encoder>`` for the heads of one.
+    The same reading as in :mod:`guard.policy.decide`.
     """
-    return detector == rule_detector or detector.startswith(
-        (f"{rule_detector}:", f"{rule_detector}/")
-    )
+    return detector == rule_detector or detector.startswith(f"{rule_detector}:")
 
 
 def build_detectors(policy: Policy, models: Path | None = None) -> tuple[Detector, ...]:

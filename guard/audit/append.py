@@ -1,0 +1,168 @@
+"""One addition to the log, within a transaction of the store."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from guard.audit.commitments import commit, new_salts
+from guard.audit.merkle import Frontier, leaf_hash
+from guard.audit.record import Leaf, columns, parse, to_leaf
+from guard.audit.rules import may_follow
+from guard.errors import AuditUnavailable, DuplicateRequest, LogTampered
+from guard.store.rows import Head, LeafRow
+from guard.types import AuditReceipt, AuditRecord, Event, Fingerprint
+
+if TYPE_CHECKING:
+    from guard.store.writer import Writer
+
+_FACTS = ("mark", "fingerprint", "asset_sha256", "manifest_label", "certificate_fingerprint")
+"""What a release after review must repeat from the held event: it is the same picture."""
+
+
+class Tree:
+    """The log's tree within one transaction: leaves are added, then the head moves once."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self._old = writer.lock_head()
+        try:
+            self._frontier = Frontier(self._old.size, self._old.frontier)
+        except ValueError as error:
+            raise _head_broken() from error
+        if self._frontier.root != self._old.root:
+            raise _head_broken()
+
+    @property
+    def log_id(self) -> str:
+        """The log's name."""
+        return self._old.log_id
+
+    def add(self, leaf: Leaf) -> LeafRow:
+        """Store the next leaf and move the head."""
+        data = to_leaf(leaf)
+        row = LeafRow(self._frontier.size, data, leaf_hash(data), columns(leaf))
+        self._frontier.append(row.leaf_hash)
+        new = Head(self.log_id, self._frontier.size, self._frontier.root, self._frontier.packed)
+        self.writer.append([row], self._old, new)
+        self._old = new
+        return row
+
+
+def _head_broken() -> LogTampered:
+    return LogTampered(
+        "The head of the audit log does not fit itself.", hint="Run guard audit verify."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A record to be opened."""
+
+    record: AuditRecord
+    prompt: str
+    user: str | None
+
+    def apply(self, tree: Tree) -> AuditReceipt:
+        """Add it. Raises DuplicateRequest for a used key, AuditUnavailable for a used record."""
+        record, writer = self.record, tree.writer
+        _check_order(_last_event(writer.events(record.record_id)), record)
+        _check_key(writer, record)
+        salts = new_salts()
+        committed = dataclasses.replace(
+            record,
+            prompt_commitment=commit(salts.prompt, self.prompt),
+            user_commitment=None if self.user is None else commit(salts.user, self.user),
+        )
+        row = tree.add(Leaf(committed, tree.log_id))
+        writer.add_salts(record.record_id, salts)
+        if record.idempotency_key is not None:
+            writer.add_key(record.tenant or "", record.idempotency_key, record.record_id)
+        return receipt(tree.log_id, row)
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """A record's next event."""
+
+    record: AuditRecord
+    manifest: bytes | None = None
+
+    def apply(self, tree: Tree) -> AuditReceipt:
+        """Add it. Raises AuditUnavailable when it may not follow what the log holds."""
+        record, writer = self.record, tree.writer
+        earlier = writer.events(record.record_id)
+        _check_order(_last_event(earlier), record)
+        before = parse(earlier[-1].leaf)
+        if before.record.event is Event.HELD and record.event is Event.RELEASED:
+            _check_same_picture(before.record, record)
+        manifest_sha256 = self._manifest_digest(before)
+        self._claim_mark(writer)
+        row = tree.add(Leaf(record, tree.log_id, manifest_sha256))
+        if self.manifest is not None and before.manifest_sha256 is None:
+            writer.add_manifest(record.record_id, self.manifest)
+        if record.fingerprint is not None and before.record.fingerprint is None:
+            self._add_fingerprint(writer, row, record.fingerprint)
+        return receipt(tree.log_id, row)
+
+    def _manifest_digest(self, before: Leaf) -> str | None:
+        if self.manifest is None:
+            return before.manifest_sha256
+        digest = hashlib.sha256(self.manifest).hexdigest()
+        if before.manifest_sha256 not in {None, digest}:
+            raise _refused(self.record, "it has another manifest already")
+        return digest
+
+    def _claim_mark(self, writer: Writer) -> None:
+        if self.record.mark is None:
+            return
+        owner = writer.mark_owner(self.record.mark.payload)
+        if owner is None:
+            writer.add_mark(self.record.mark.payload, self.record.record_id)
+        elif owner != self.record.record_id:
+            raise _refused(self.record, f"its mark belongs to record {owner}")
+
+    def _add_fingerprint(self, writer: Writer, row: LeafRow, fingerprint: Fingerprint) -> None:
+        bits = bytes.fromhex(fingerprint.bits)
+        writer.add_fingerprint(self.record.record_id, row.index, fingerprint.algorithm, bits)
+
+
+def receipt(log_id: str, row: LeafRow) -> AuditReceipt:
+    """What proves that a row is in the log."""
+    return AuditReceipt(log_id, row.index, row.leaf_hash.hex())
+
+
+def _last_event(rows: list[LeafRow]) -> Event | None:
+    return Event(rows[-1].columns.event) if rows else None
+
+
+def _check_order(before: Event | None, record: AuditRecord) -> None:
+    if not may_follow(before, record.event):
+        said = "it never started" if before is None else f"its last event is '{before}'"
+        raise _refused(record, said)
+
+
+def _check_key(writer: Writer, record: AuditRecord) -> None:
+    if record.idempotency_key is None:
+        return
+    owner = writer.key_owner(record.tenant or "", record.idempotency_key)
+    if owner is not None:
+        raise DuplicateRequest(
+            f"This idempotency key began record {owner} already.",
+            hint=f"See what became of it with: guard audit show {owner}",
+        )
+
+
+def _check_same_picture(held: AuditRecord, record: AuditRecord) -> None:
+    for name in _FACTS:
+        if getattr(held, name) != getattr(record, name):
+            raise _refused(record, f"its {name} is not that of the picture that was held")
+
+
+def _refused(record: AuditRecord, why: str) -> AuditUnavailable:
+    return AuditUnavailable(
+        f"Record {record.record_id} cannot go on with '{record.event}': {why}.",
+        hint=f"See its events with: guard audit show {record.record_id}",
+    )

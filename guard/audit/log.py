@@ -1,0 +1,153 @@
+"""The audit log on a database."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from guard.audit.append import Finish, Start, Tree
+from guard.audit.base import StoredRecord
+from guard.audit.commitments import confirms
+from guard.audit.nearest import FingerprintIndex
+from guard.audit.record import parse, to_us
+from guard.errors import AuditUnavailable, LogTampered, RecordNotFound
+from guard.types import AuditReceipt, AuditRecord, Event, Fingerprint
+
+if TYPE_CHECKING:
+    from guard.store.engine import Store
+    from guard.store.reader import Reader
+
+MARK_BYTES = 8
+REAP_AT_ONCE = 500
+"""Records closed in one transaction: other writers wait meanwhile."""
+
+
+class SqlAuditLog:
+    """An append-only, tamper-evident log (see :class:`guard.audit.base.AuditLog`).
+
+    Thread-safe. Several processes may write to the same database.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._fingerprints: dict[str, FingerprintIndex] = {}
+
+    @property
+    def log_id(self) -> str:
+        """Names this log; stands in every receipt."""
+        return self.store.log_id
+
+    def new_mark_id(self) -> bytes:
+        """Eight random bytes that no picture of this log carries yet.
+
+        Nothing is reserved: two callers meet with a probability of 2⁻⁶⁴, and then the second
+        ``finish`` is refused.
+        """
+        with self.store.read() as reader:
+            while True:
+                candidate = secrets.token_bytes(MARK_BYTES)
+                if reader.mark_owner(candidate.hex()) is None:
+                    return candidate
+
+    def start(self, record: AuditRecord, *, prompt: str, user: str | None) -> AuditReceipt:
+        """Open a record; durable on return.
+
+        ``prompt`` and ``user`` are kept as salted commitments only, which replace what the
+        record says of them. Raises DuplicateRequest when the tenant used the idempotency key
+        before, AuditUnavailable when nothing could be recorded.
+        """
+        return self._apply(Start(record, prompt, user), {Event.STARTED})
+
+    def finish(self, record: AuditRecord, *, manifest: bytes | None = None) -> AuditReceipt:
+        """Add the record's next event; durable on return.
+
+        Raises AuditUnavailable when it may not follow what the log holds (a record that never
+        started, or has ended), when the mark belongs to another record, or when nothing could
+        be recorded.
+        """
+        return self._apply(Finish(record, manifest), set(Event) - {Event.STARTED})
+
+    def _apply(self, job: Start | Finish, allowed: set[Event]) -> AuditReceipt:
+        if job.record.event not in allowed:
+            raise AuditUnavailable(
+                f"'{job.record.event}' is not an event for {type(job).__name__.lower()}().",
+                hint="Records begin with start() and go on with finish().",
+            )
+        with self.store.write() as writer:
+            return job.apply(Tree(writer))
+
+    def reap(self, older_than: timedelta) -> tuple[AuditReceipt, ...]:
+        """Close as abandoned every record that started so long ago and never ended.
+
+        Choose more than the longest run can take: a run that is reaped while it lives cannot
+        be released.
+        """
+        before_us = to_us(datetime.now(UTC) - older_than)
+        receipts: list[AuditReceipt] = []
+        while True:
+            with self.store.write() as writer:
+                tree = Tree(writer)
+                rows = writer.unended(before_us, REAP_AT_ONCE)
+                for row in rows:
+                    record = dataclasses.replace(
+                        parse(row.leaf).record, event=Event.ABANDONED, at=datetime.now(UTC)
+                    )
+                    receipts.append(Finish(record).apply(tree))
+            if len(rows) < REAP_AT_ONCE:
+                return tuple(receipts)
+
+    def find_by_mark(self, payload: str) -> StoredRecord | None:
+        """The record whose picture carries this mark id (hex)."""
+        with self.store.read() as reader:
+            owner = reader.mark_owner(payload.lower())
+            if owner is None:
+                return None
+            found = self._stored(reader, owner)
+        if found.record.mark is None or found.record.mark.payload != payload.lower():
+            raise _lookup_tampered("mark", owner)
+        return found
+
+    def find_by_fingerprint(
+        self, fingerprint: Fingerprint, max_distance: int
+    ) -> tuple[StoredRecord, int] | None:
+        """The nearest record within ``max_distance`` bits (Hamming), with its distance."""
+        index = self._fingerprints.setdefault(
+            fingerprint.algorithm, FingerprintIndex(fingerprint.algorithm)
+        )
+        with self.store.read() as reader:
+            index.refresh(reader)
+            best = index.nearest(bytes.fromhex(fingerprint.bits), max_distance)
+            if best is None:
+                return None
+            return self._stored(reader, best[0]), best[1]
+
+    def _stored(self, reader: Reader, record_id: str) -> StoredRecord:
+        rows = reader.events(record_id)
+        if not rows:
+            raise _lookup_tampered("record", record_id)
+        return StoredRecord(parse(rows[-1].leaf).record, reader.manifest(record_id))
+
+    def confirm(
+        self, record_id: str, *, prompt: str | None = None, user: str | None = None
+    ) -> bool:
+        """Whether the record was begun with exactly this prompt and user (those that are given).
+
+        Raises RecordNotFound.
+        """
+        with self.store.read() as reader:
+            rows, salts = reader.events(record_id), reader.salts(record_id)
+        if not rows or salts is None:
+            raise RecordNotFound(f"The log holds no commitments of record {record_id}.")
+        begun = parse(rows[0].leaf).record
+        return (
+            prompt is None or confirms(salts.prompt, prompt, begun.prompt_commitment or "")
+        ) and (user is None or confirms(salts.user, user, begun.user_commitment or ""))
+
+
+def _lookup_tampered(what: str, record_id: str) -> LogTampered:
+    return LogTampered(
+        f"The {what} table leads to record {record_id}, which says otherwise.",
+        hint="Run guard audit verify.",
+    )

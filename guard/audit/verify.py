@@ -1,0 +1,188 @@
+"""Is the log what was written? Recomputes everything from the leaves.
+
+For every row: the leaf is canonical, belongs to this log, its hash and every column beside it
+follow from its bytes, and the indexes have no gap. For the whole: root and frontier match the
+head, every record's events are in an allowed order, and the lookup tables (marks, manifests,
+fingerprints, keys) say what the leaves say. Memory does not grow with the log.
+
+What this cannot see: someone with full write access who rewrites leaves, columns, hashes and
+head alike, or puts an old copy of the whole database back. That takes a root kept elsewhere,
+which is what ``expected`` is for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from guard.audit.log import SqlAuditLog
+from guard.audit.merkle import Frontier, leaf_hash
+from guard.audit.record import columns, parse
+from guard.audit.rules import may_follow
+from guard.errors import LogTampered
+from guard.store.rows import COLUMN_NAMES, Head, LeafRow
+from guard.types import Event
+
+if TYPE_CHECKING:
+    from guard.store.engine import Store
+
+CHUNK = 2_000
+"""Rows read at once: about 2 MB."""
+
+MAX_PROBLEMS = 100
+"""A log that was replaced as a whole has a problem in every row; a hundred make the point."""
+
+Progress = Callable[[int, int], None]
+"""Told (rows done, rows in all)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogCheck:
+    """What a check found. ``root`` is recomputed, in hex; ``first_bad`` the lowest bad index.
+
+    ``first_bad`` is None when the log is good, and when the rows agree with one another but not
+    with the head: then it cannot be told where.
+    """
+
+    ok: bool
+    records: int
+    root: str
+    first_bad: int | None
+    problems: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Findings:
+    first_bad: int | None = None
+    problems: list[str] = field(default_factory=list)
+    more: int = 0
+
+    def add(self, problem: str, index: int | None = None) -> None:
+        if index is not None and (self.first_bad is None or index < self.first_bad):
+            self.first_bad = index
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
+        else:
+            self.more += 1
+
+    def said(self) -> tuple[str, ...]:
+        return (*self.problems, *([f"and {self.more:,} more"] if self.more else []))
+
+
+def verify_log(
+    log: SqlAuditLog | Store,
+    *,
+    expected: tuple[int, str] | None = None,
+    progress: Progress | None = None,
+) -> LogCheck:
+    """Check everything; ``records`` counts the rows.
+
+    ``expected`` is (size, root in hex) noted earlier in a safe place: the log must still begin
+    with that very tree. Appending may go on meanwhile: rows newer than the head at the start
+    are left to the next check. Raises AuditUnavailable when the database cannot be read.
+    """
+    store = log.store if isinstance(log, SqlAuditLog) else log
+    found = _Findings()
+    with store.read() as reader:
+        head, stored = reader.head_and_count()
+    if stored != head.size:
+        found.add(
+            f"The head says {head.size:,} rows, the table has {stored:,}.", min(head.size, stored)
+        )
+    frontier = Frontier()
+    for row in _rows(store, head.size, progress):
+        _check_row(row, frontier.size, head.log_id, found)
+        frontier.append(leaf_hash(row.leaf))
+        if expected and frontier.size == expected[0] and frontier.root.hex() != expected[1]:
+            found.add(f"The first {expected[0]:,} rows are not those noted earlier.")
+    _check_head(frontier, head, found)
+    if expected and expected[0] > head.size:
+        found.add(f"The log once had {expected[0]:,} rows.", head.size)
+    _check_order(store, head.size, found)
+    _check_lookups(store, head.size, found)
+    root = frontier.root.hex()
+    return LogCheck(not found.problems, frontier.size, root, found.first_bad, found.said())
+
+
+def _rows(store: Store, size: int, progress: Progress | None) -> Iterator[LeafRow]:
+    start = done = 0
+    while start < size:
+        with store.read() as reader:
+            rows = [row for row in reader.leaves(start, CHUNK) if row.index < size]
+        if not rows:
+            return
+        yield from rows
+        start, done = rows[-1].index + 1, done + len(rows)
+        if progress:
+            progress(done, size)
+
+
+def _check_row(row: LeafRow, place: int, log_id: str, found: _Findings) -> None:
+    if row.index != place:
+        found.add(f"Row {row.index:,} stands where row {place:,} should.", min(place, row.index))
+    if leaf_hash(row.leaf) != row.leaf_hash:
+        found.add(f"Row {row.index:,}: the leaf does not have its hash.", row.index)
+    try:
+        leaf = parse(row.leaf)
+    except LogTampered:
+        found.add(f"Row {row.index:,}: the leaf is not a record.", row.index)
+        return
+    if leaf.log_id != log_id:
+        found.add(f"Row {row.index:,}: the leaf belongs to log {leaf.log_id}.", row.index)
+    derived = columns(leaf)
+    wrong = [name for name in COLUMN_NAMES if getattr(derived, name) != getattr(row.columns, name)]
+    if wrong:
+        found.add(f"Row {row.index:,}: not what the leaf says: {', '.join(wrong)}.", row.index)
+
+
+def _check_head(frontier: Frontier, head: Head, found: _Findings) -> None:
+    if frontier.size != head.size:
+        return  # said already: rows are missing
+    if frontier.root != head.root:
+        found.add("The root over all rows is not that of the head.")
+    elif frontier.packed != head.frontier:
+        found.add("The frontier of the head is not that of its tree.")
+
+
+def _check_order(store: Store, size: int, found: _Findings) -> None:
+    """The columns were just compared with the leaves, so their index may be walked instead."""
+    after, last, seen = ("", -1), None, 0
+    while True:
+        with store.read() as reader:
+            rows = reader.event_order(after, CHUNK)
+        for record_id, index, event in rows:
+            if record_id != after[0]:
+                last = None
+            if index < size:
+                seen += 1
+                if event not in _EVENTS or not may_follow(last, Event(event)):
+                    found.add(f"Row {index:,}: '{event}' cannot follow '{last}'.", index)
+                last = Event(event) if event in _EVENTS else None
+            after = (record_id, index)
+        if len(rows) < CHUNK:
+            break
+    if seen != size and not found.problems:
+        found.add("The index over the records does not hold every row.")
+
+
+_EVENTS = frozenset(Event)
+
+
+def _check_lookups(store: Store, size: int, found: _Findings) -> None:
+    with store.read() as reader:
+        for table, record_id, index in reader.lookup_gaps(size, MAX_PROBLEMS):
+            found.add(
+                f"The table {table} and the rows do not agree about record {record_id}.", index
+            )
+    after = ""
+    while True:
+        with store.read() as reader:
+            rows = reader.manifests(after)
+        for record_id, digest, manifest in rows:
+            if hashlib.sha256(manifest).hexdigest() != digest:
+                found.add(f"The manifest of record {record_id} is not the recorded one.")
+            after = record_id
+        if not rows:
+            return

@@ -1,0 +1,83 @@
+"""A lock in front of SQLite's own.
+
+SQLite's busy handler polls with growing pauses, which starves: with 16 writers the longest wait
+was measured at 9 s. Queueing on a file lock first keeps it to a fraction of a second. The lock
+gives fairness only; ``BEGIN IMMEDIATE`` behind it gives safety, also against writers that do
+not know this lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from guard.errors import AuditUnavailable
+
+POLL_SECONDS = 0.001
+"""Between tries: short beside an fsync (about 4 ms), long enough to leave the CPU alone."""
+
+
+class FileLock:
+    """Exclusive among threads and processes; survives forking (each process opens its own)."""
+
+    def __init__(self, path: Path, timeout_seconds: float) -> None:
+        self._path = path
+        self._timeout = timeout_seconds
+        self._fresh()
+
+    def _fresh(self) -> None:
+        self._pid = os.getpid()
+        self._fd: int | None = None
+        self._threads = threading.Lock()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock. Raises AuditUnavailable when it is not free in time."""
+        if self._pid != os.getpid():
+            self._fresh()
+        deadline = time.monotonic() + self._timeout
+        if not self._threads.acquire(timeout=self._timeout):
+            raise self._late()
+        try:
+            fd = self._open()
+            self._wait(fd, deadline)
+            try:
+                yield
+            finally:
+                fcntl.flock(fd, fcntl.LOCK_UN)
+        finally:
+            self._threads.release()
+
+    def _open(self) -> int:
+        if self._fd is None:
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._fd = os.open(self._path, flags, 0o600)
+        return self._fd
+
+    def _wait(self, fd: int, deadline: float) -> None:
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise self._late() from None
+                time.sleep(POLL_SECONDS)
+            else:
+                return
+
+    def _late(self) -> AuditUnavailable:
+        return AuditUnavailable(
+            f"The audit log is busy: its lock was not free within {self._timeout:g} s.",
+            hint="Another process holds it. See which with: lsof " + str(self._path),
+        )
+
+    def close(self) -> None:
+        """Give the file handle back."""
+        if self._fd is not None and self._pid == os.getpid():
+            os.close(self._fd)
+            self._fd = None

@@ -1,0 +1,208 @@
+"""What can be asked of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, select
+
+from guard.errors import LogTampered
+from guard.store import checks
+from guard.store.rows import COLUMN_NAMES, Head, LeafColumns, LeafRow, Query, Salts
+from guard.store.tables import LEAF, table
+
+_LEAF_COLUMNS = [LEAF.c[name] for name in ("leaf_index", "leaf", "leaf_hash", *COLUMN_NAMES)]
+
+
+def to_leaf_row(row: Row[Any]) -> LeafRow:
+    """A database row as a value."""
+    columns = LeafColumns(*row[3:])
+    return LeafRow(row[0], bytes(row[1]), bytes(row[2]), columns)
+
+
+class Reader:
+    """Questions within one transaction. Lives only inside ``Store.read()`` or ``write()``."""
+
+    def __init__(self, connection: Connection, log_id: str) -> None:
+        self._connection = connection
+        self._log_id = log_id
+
+    def find_log_id(self) -> str | None:
+        """The id of the one log in this database, or None when it has none yet."""
+        return self._text(select(table("audit_head").c.log_id))
+
+    def has_leaves(self) -> bool:
+        """Whether any leaf is stored."""
+        return self._connection.execute(select(LEAF.c.leaf_index).limit(1)).first() is not None
+
+    def head_and_count(self) -> tuple[Head, int]:
+        """The tree's state, and how many leaves are stored: of one and the same moment."""
+        head = table("audit_head")
+        count = select(func.count()).select_from(LEAF).scalar_subquery()
+        statement = select(head, count).where(head.c.log_id == self._log_id)
+        row = self._connection.execute(statement).first()
+        if row is None:
+            raise LogTampered(
+                "The audit log has lost its head row.", hint="Restore the database from a backup."
+            )
+        return Head(row[0], row[1], bytes(row[2]), bytes(row[3])), int(row[4])
+
+    def head(self) -> Head:
+        """The tree's state now."""
+        return self.head_and_count()[0]
+
+    def leaves(self, start: int, limit: int) -> list[LeafRow]:
+        """Up to ``limit`` rows from index ``start`` on, in order."""
+        statement = (
+            select(*_LEAF_COLUMNS)
+            .where(LEAF.c.log_id == self._log_id, LEAF.c.leaf_index >= start)
+            .order_by(LEAF.c.leaf_index)
+            .limit(limit)
+        )
+        return [to_leaf_row(row) for row in self._connection.execute(statement)]
+
+    def hashes(self, start: int, stop: int) -> list[bytes]:
+        """The leaf hashes of indexes ``start`` to ``stop`` − 1, as stored."""
+        statement = (
+            select(LEAF.c.leaf_hash)
+            .where(LEAF.c.log_id == self._log_id)
+            .where(LEAF.c.leaf_index >= start, LEAF.c.leaf_index < stop)
+            .order_by(LEAF.c.leaf_index)
+        )
+        return [bytes(row[0]) for row in self._connection.execute(statement)]
+
+    def events(self, record_id: str) -> list[LeafRow]:
+        """Every event of a record, in order."""
+        statement = (
+            select(*_LEAF_COLUMNS)
+            .where(LEAF.c.log_id == self._log_id, LEAF.c.record_id == record_id)
+            .order_by(LEAF.c.leaf_index)
+        )
+        return [to_leaf_row(row) for row in self._connection.execute(statement)]
+
+    def event_order(self, after: tuple[str, int], limit: int) -> list[tuple[str, int, str]]:
+        """(record id, index, event) sorted by record, then index, from behind ``after`` on."""
+        record, index = LEAF.c.record_id, LEAF.c.leaf_index
+        statement = (
+            select(record, index, LEAF.c.event)
+            .where((record > after[0]) | ((record == after[0]) & (index > after[1])))
+            .order_by(record, index)
+            .limit(limit)
+        )
+        return [(row[0], row[1], row[2]) for row in self._connection.execute(statement)]
+
+    def unended(self, before_us: int, limit: int) -> list[LeafRow]:
+        """Started rows older than ``before_us`` whose record has no later event, oldest first."""
+        later = LEAF.alias("later")
+        has_later = (
+            select(later.c.leaf_index)
+            .where(later.c.record_id == LEAF.c.record_id, later.c.event != "started")
+            .exists()
+        )
+        statement = (
+            select(*_LEAF_COLUMNS)
+            .where(LEAF.c.event == "started", LEAF.c.at_us < before_us, ~has_later)
+            .order_by(LEAF.c.leaf_index)
+            .limit(limit)
+        )
+        return [to_leaf_row(row) for row in self._connection.execute(statement)]
+
+    def search(self, query: Query, *, before: int | None, limit: int) -> list[LeafRow]:
+        """Rows that match, newest first, below index ``before``."""
+        statement = _narrow(select(*_LEAF_COLUMNS), query)
+        if before is not None:
+            statement = statement.where(LEAF.c.leaf_index < before)
+        statement = statement.order_by(LEAF.c.leaf_index.desc()).limit(limit)
+        return [to_leaf_row(row) for row in self._connection.execute(statement)]
+
+    def counts(self, *names: str) -> Iterator[tuple[Any, ...]]:
+        """How many rows there are per combination of columns: (values…, count)."""
+        columns = [LEAF.c[name] for name in names]
+        statement = select(*columns, func.count()).group_by(*columns).order_by(*columns)
+        for row in self._connection.execute(statement):
+            yield tuple(row)
+
+    def counts_by_day(self) -> list[tuple[int, str, int]]:
+        """(days since 1970 UTC, event, count)."""
+        day = (LEAF.c.at_us // _DAY_US).label("day")
+        statement = (
+            select(day, LEAF.c.event, func.count()).group_by(day, LEAF.c.event).order_by(day)
+        )
+        return [(int(row[0]), row[1], row[2]) for row in self._connection.execute(statement)]
+
+    def mark_owner(self, payload: str) -> str | None:
+        """The record whose picture carries this mark id (hex)."""
+        marks = table("mark_id")
+        return self._text(select(marks.c.record_id).where(marks.c.payload == payload))
+
+    def key_owner(self, tenant: str, key: str) -> str | None:
+        """The record that this tenant's idempotency key began."""
+        keys = table("idempotency_key")
+        statement = select(keys.c.record_id).where(keys.c.tenant == tenant, keys.c.key == key)
+        return self._text(statement)
+
+    def manifest(self, record_id: str) -> bytes | None:
+        """The manifest store embedded into a record's picture."""
+        kept = table("manifest_store")
+        statement = select(kept.c.manifest).where(kept.c.record_id == record_id)
+        row = self._connection.execute(statement).first()
+        return None if row is None else bytes(row[0])
+
+    def manifests(self, after: str) -> list[tuple[str, str, bytes]]:
+        """(record id, sha256, manifest) by record id, some at a time, from behind ``after`` on."""
+        rows = self._connection.execute(checks.manifests(after))
+        return [(row[0], row[1], bytes(row[2])) for row in rows]
+
+    def lookup_gaps(self, size: int, limit: int) -> Iterator[tuple[str, str, int | None]]:
+        """(table, record id, leaf index) where a lookup table and the leaves do not agree."""
+        dialect = self._connection.dialect.name
+        for name in checks.CALLS:
+            for statement in (
+                checks.missing(name, size, limit, dialect),
+                checks.stray(name, limit, dialect),
+            ):
+                for row in self._connection.execute(statement):
+                    yield name, row[0], row[1]
+
+    def salts(self, record_id: str) -> Salts | None:
+        """The salts of a record's commitments."""
+        kept = table("commitment_salt")
+        statement = select(kept.c.prompt_salt, kept.c.user_salt)
+        row = self._connection.execute(statement.where(kept.c.record_id == record_id)).first()
+        return None if row is None else Salts(bytes(row[0]), bytes(row[1]))
+
+    def fingerprints(self, algorithm: str, after: int, limit: int) -> list[tuple[int, str, bytes]]:
+        """(leaf index, record id, bits) of the fingerprints stored behind leaf ``after``."""
+        kept = table("picture_fingerprint")
+        statement = (
+            select(kept.c.leaf_index, kept.c.record_id, kept.c.bits)
+            .where(kept.c.algorithm == algorithm, kept.c.leaf_index > after)
+            .order_by(kept.c.leaf_index)
+            .limit(limit)
+        )
+        rows = self._connection.execute(statement)
+        return [(row[0], row[1], bytes(row[2])) for row in rows]
+
+    def _text(self, statement: Select[Any]) -> str | None:
+        row = self._connection.execute(statement).first()
+        return None if row is None else str(row[0])
+
+
+_DAY_US = 86_400_000_000
+
+
+def _narrow(statement: Select[Any], query: Query) -> Select[Any]:
+    equal = {"event": query.event, "record_id": query.record_id}
+    equal |= {"stage": query.stage, "tenant": query.tenant}
+    for name, value in equal.items():
+        if value is not None:
+            statement = statement.where(LEAF.c[name] == value)
+    for name, item in (("rules", query.rule), ("categories", query.category)):
+        if item is not None:
+            statement = statement.where(LEAF.c[name].contains(f"\n{item}\n", autoescape=True))
+    if query.since_us is not None:
+        statement = statement.where(LEAF.c.at_us >= query.since_us)
+    if query.until_us is not None:
+        statement = statement.where(LEAF.c.at_us < query.until_us)
+    return statement

@@ -1,0 +1,119 @@
+"""The tables, as SQLModel sees them. The migrations are what creates them; a test compares both.
+
+A ``table=True`` class does not validate: rows are built from validated border types by the
+audit room, and the database's own constraints and triggers are the second fence.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Index, LargeBinary, Table, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+
+class AuditLeaf(SQLModel, table=True):
+    """One event of one record. ``leaf`` is the truth; all other columns derive from it."""
+
+    __tablename__ = "audit_leaf"
+    __table_args__ = (
+        UniqueConstraint("log_id", "record_id", "event", name="uq_audit_leaf_record_event"),
+        Index("ix_audit_leaf_record", "record_id", "leaf_index", "event"),
+        Index("ix_audit_leaf_event", "event", "at_us"),
+        Index("ix_audit_leaf_at", "at_us"),
+        Index("ix_audit_leaf_tenant", "tenant", "at_us"),
+    )
+
+    log_id: str = Field(primary_key=True, sa_type=Text)
+    leaf_index: int = Field(
+        primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False}
+    )
+    leaf: bytes = Field(sa_type=LargeBinary)
+    leaf_hash: bytes = Field(sa_type=LargeBinary)
+    record_id: str = Field(sa_type=Text)
+    event: str = Field(sa_type=Text)
+    at_us: int = Field(sa_type=BigInteger)
+    origin: str = Field(sa_type=Text)
+    tenant: str | None = Field(default=None, sa_type=Text)
+    action: str | None = Field(default=None, sa_type=Text)
+    stage: str | None = Field(default=None, sa_type=Text)
+    rules: str = Field(sa_type=Text)
+    categories: str = Field(sa_type=Text)
+    policy: str = Field(sa_type=Text)
+    policy_digest: str = Field(sa_type=Text)
+    model: str | None = Field(default=None, sa_type=Text)
+    mark: str | None = Field(default=None, sa_type=Text)
+    fingerprint: str | None = Field(default=None, sa_type=Text)
+    asset_sha256: str | None = Field(default=None, sa_type=Text)
+    manifest_sha256: str | None = Field(default=None, sa_type=Text)
+    idempotency_key: str | None = Field(default=None, sa_type=Text)
+    reviewer: str | None = Field(default=None, sa_type=Text)
+
+
+class AuditHead(SQLModel, table=True):
+    """The tree's state: exactly one row, replaced only by a larger one (compare-and-swap)."""
+
+    __tablename__ = "audit_head"
+
+    log_id: str = Field(primary_key=True, sa_type=Text)
+    size: int = Field(sa_type=BigInteger)
+    root: bytes = Field(sa_type=LargeBinary)
+    frontier: bytes = Field(sa_type=LargeBinary)
+
+
+class CommitmentSalt(SQLModel, table=True):
+    """The salts of a record's commitments. Without them the commitments mean nothing."""
+
+    __tablename__ = "commitment_salt"
+
+    record_id: str = Field(primary_key=True, sa_type=Text)
+    prompt_salt: bytes = Field(sa_type=LargeBinary)
+    user_salt: bytes = Field(sa_type=LargeBinary)
+
+
+class MarkId(SQLModel, table=True):
+    """Which record's picture carries which mark. One mark id is never used twice."""
+
+    __tablename__ = "mark_id"
+    __table_args__ = (Index("ix_mark_id_record", "record_id"),)
+
+    payload: str = Field(primary_key=True, sa_type=Text)
+    record_id: str = Field(sa_type=Text)
+
+
+class ManifestStore(SQLModel, table=True):
+    """The manifest store that was embedded into a record's picture."""
+
+    __tablename__ = "manifest_store"
+
+    record_id: str = Field(primary_key=True, sa_type=Text)
+    sha256: str = Field(sa_type=Text)
+    manifest: bytes = Field(sa_type=LargeBinary)
+
+
+class PictureFingerprint(SQLModel, table=True):
+    """A record's perceptual fingerprint; ``leaf_index`` lets readers fetch only what is new."""
+
+    __tablename__ = "picture_fingerprint"
+    __table_args__ = (Index("ix_picture_fingerprint_leaf", "algorithm", "leaf_index"),)
+
+    record_id: str = Field(primary_key=True, sa_type=Text)
+    leaf_index: int = Field(sa_type=BigInteger)
+    algorithm: str = Field(sa_type=Text)
+    bits: bytes = Field(sa_type=LargeBinary)
+
+
+class IdempotencyKey(SQLModel, table=True):
+    """Which record a caller's key began. Keys of different tenants do not meet."""
+
+    __tablename__ = "idempotency_key"
+
+    tenant: str = Field(primary_key=True, sa_type=Text)
+    key: str = Field(primary_key=True, sa_type=Text)
+    record_id: str = Field(sa_type=Text)
+
+
+def table(name: str) -> Table:
+    """The Core table: statements are built on it, without a session."""
+    return SQLModel.metadata.tables[name]
+
+
+LEAF = table("audit_leaf")

@@ -1,0 +1,91 @@
+"""What can be added to the store: there is nothing here that changes or removes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from guard.errors import AuditUnavailable
+from guard.store.reader import Reader
+from guard.store.rows import Head, LeafRow, Salts
+from guard.store.tables import table
+
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+"""The root of a tree without leaves (RFC 6962, section 2.1)."""
+
+
+def plant_head(connection: Connection, log_id: str) -> str:
+    """Begin the log of this database; answers its id."""
+    values = {"log_id": log_id, "size": 0, "root": EMPTY_ROOT, "frontier": b""}
+    connection.execute(insert(table("audit_head")), values)
+    return log_id
+
+
+class Writer(Reader):
+    """Additions within one transaction. Lives only inside ``Store.write()``."""
+
+    def lock_head(self) -> Head:
+        """The tree's state, held until the transaction ends.
+
+        On SQLite ``BEGIN IMMEDIATE`` holds the whole database already.
+        """
+        head = table("audit_head")
+        statement = select(head).where(head.c.log_id == self._log_id).with_for_update()
+        row = self._connection.execute(statement).first()
+        if row is None:
+            raise AuditUnavailable(
+                "The audit log has lost its head row.", hint="Run guard audit verify."
+            )
+        return Head(row.log_id, row.size, bytes(row.root), bytes(row.frontier))
+
+    def append(self, rows: list[LeafRow], old: Head, new: Head) -> None:
+        """Add leaves, and move the head from ``old`` to ``new`` (compare-and-swap)."""
+        self._insert("audit_leaf", [self._leaf_values(row) for row in rows])
+        head = table("audit_head")
+        moved = self._connection.execute(
+            update(head)
+            .where(head.c.log_id == old.log_id, head.c.size == old.size)
+            .where(head.c.root == old.root)
+            .values(size=new.size, root=new.root, frontier=new.frontier)
+        )
+        if moved.rowcount != 1:
+            raise AuditUnavailable(
+                "The head of the audit log moved while it was held.", hint="Try again."
+            )
+
+    def _leaf_values(self, row: LeafRow) -> dict[str, Any]:
+        values = dataclasses.asdict(row.columns)
+        values |= {"log_id": self._log_id, "leaf_index": row.index}
+        values |= {"leaf": row.leaf, "leaf_hash": row.leaf_hash}
+        return values
+
+    def add_salts(self, record_id: str, salts: Salts) -> None:
+        """Keep the salts of a record's commitments."""
+        values = {"prompt_salt": salts.prompt, "user_salt": salts.user}
+        self._insert("commitment_salt", [{"record_id": record_id, **values}])
+
+    def add_key(self, tenant: str, key: str, record_id: str) -> None:
+        """Keep an idempotency key."""
+        values = {"tenant": tenant, "key": key, "record_id": record_id}
+        self._insert("idempotency_key", [values])
+
+    def add_mark(self, payload: str, record_id: str) -> None:
+        """Say which record carries a mark id."""
+        self._insert("mark_id", [{"payload": payload, "record_id": record_id}])
+
+    def add_manifest(self, record_id: str, manifest: bytes) -> None:
+        """Keep the manifest store of a record's picture."""
+        digest = hashlib.sha256(manifest).hexdigest()
+        values = {"record_id": record_id, "sha256": digest, "manifest": manifest}
+        self._insert("manifest_store", [values])
+
+    def add_fingerprint(self, record_id: str, index: int, algorithm: str, bits: bytes) -> None:
+        """Keep the fingerprint of a record's picture, said by leaf ``index``."""
+        values = {"leaf_index": index, "algorithm": algorithm, "bits": bits}
+        self._insert("picture_fingerprint", [{"record_id": record_id, **values}])
+
+    def _insert(self, name: str, values: list[dict[str, Any]]) -> None:
+        self._connection.execute(insert(table(name)), values)

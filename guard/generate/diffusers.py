@@ -186,7 +186,7 @@ def _open(folder: Path, device: str | None) -> Any:
     options: dict[str, Any] = {}
     if "safety_checker" in json.loads((folder / INDEX).read_text(encoding="utf-8")):
         options = {"safety_checker": None, "requires_safety_checker": False}
-    pipeline = AutoPipelineForText2Image.from_pretrained(
+    pipeline = AutoPipelineForText2Image.from_pretrained(  # type: ignore[no-untyped-call]
         folder,
         use_safetensors=True,
         local_files_only=True,

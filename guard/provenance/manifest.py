@@ -1,0 +1,182 @@
+"""What a manifest says: the C2PA 2.4 definition of one picture, from the facts about it.
+
+Nothing is claimed that was not told: only ``origin=generated`` is *created* by a trained
+algorithm; an edited or unknown picture is *opened* from what was handed in, which stays in the
+manifest as its parent. There is no prompt in it unless the facts carry one.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from guard.errors import StageMisbehaved
+from guard.provenance.base import ManifestFacts
+from guard.types import Mark, Origin
+
+RECORD_LABEL = "org.genguard.record"
+"""Our own assertion: record id, provider, system, version and time."""
+
+SPEC_VERSION = "2.4.0"
+SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+TRAINED = SOURCE_TYPES + "trainedAlgorithmicMedia"
+COMPOSITE = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
+
+CREATED_LABELS = (
+    "c2pa.actions",
+    "c2pa.ai-disclosure",
+    "c2pa.soft-binding",
+    "c2pa.ingredient",
+    "c2pa.metadata",
+    RECORD_LABEL,
+)
+"""Assertions that we vouch for ourselves; c2pa files the others as merely gathered."""
+
+PARENT = "parent"
+"""Label that ties actions to the ingredient they start from."""
+
+_TITLES = {Origin.EDITED: "Edited image", Origin.UNKNOWN: "Image"}
+_NOT_ALLOWED = {"use": "notAllowed"}
+
+
+def software_version() -> str:
+    """The installed version of genguard."""
+    try:
+        return version("genguard")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        return "0"
+
+
+def timestamp(when: datetime) -> str:
+    """UTC with seconds, as C2PA's ``when`` wants it (RFC 3339)."""
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def mark_algorithm(method: str) -> str:
+    """The soft-binding algorithm of a watermark method: an own reverse-domain name."""
+    plain = re.sub(r"[^a-z0-9.-]+", "-", method.lower().removeprefix("genguard-"))
+    return f"org.genguard.{plain}"
+
+
+def title_of(facts: ManifestFacts) -> str:
+    """The title; a picture that we did not generate is never called generated."""
+    default = ManifestFacts.__dataclass_fields__["title"].default
+    return _TITLES.get(facts.origin, facts.title) if facts.title == default else facts.title
+
+
+def definition(facts: ManifestFacts, media_type: str) -> dict[str, Any]:
+    """The definition that c2pa's Builder takes.
+
+    Raises StageMisbehaved when an edited or unknown picture comes without what it came from.
+    """
+    if facts.origin is not Origin.GENERATED and facts.parent is None:
+        raise StageMisbehaved(
+            f"An image of origin {facts.origin.value} must be signed with its original.",
+            hint="Hand the original file's bytes to the signer as the parent.",
+        )
+    return {
+        "claim_generator_info": [_agent() | {"specVersion": SPEC_VERSION}],
+        "title": title_of(facts),
+        "format": media_type,
+        "assertions": [
+            {"label": "c2pa.actions.v2", "data": _actions(facts)},
+            *_soft_bindings(facts),
+            *_disclosures(facts),
+            {"label": RECORD_LABEL, "kind": "Json", "data": _record(facts)},
+        ],
+    }
+
+
+def ingredient(facts: ManifestFacts) -> dict[str, Any] | None:
+    """What the picture was made from: its parent, or the input of a generation; None for none."""
+    if facts.parent is None:
+        return None
+    generated = facts.origin is Origin.GENERATED
+    return {
+        "title": "Input image" if generated else "Original",
+        "relationship": "inputTo" if generated else "parentOf",
+        "label": PARENT,
+    }
+
+
+def _agent() -> dict[str, str]:
+    return {"name": "genguard", "version": software_version()}
+
+
+def _actions(facts: ManifestFacts) -> dict[str, Any]:
+    actions = _inception(facts)
+    if facts.screened_by:
+        parameters = {"org.genguard.detectors": list(facts.screened_by)}
+        actions.append(_action(facts, "org.genguard.screened", parameters=parameters))
+    if facts.mark is not None:
+        actions.append(_action(facts, "c2pa.watermarked.bound", softwareAgent=_agent()))
+    # Whoever edited the picture may have done more than we are told.
+    return {"actions": actions, "allActionsIncluded": facts.origin is not Origin.EDITED}
+
+
+def _inception(facts: ManifestFacts) -> list[dict[str, Any]]:
+    from_parent = {"parameters": {"ingredientIds": [PARENT]}} if facts.parent is not None else {}
+    if facts.origin is Origin.GENERATED:
+        model = {"softwareAgent": {"name": facts.model}} if facts.model else {}
+        created = {"digitalSourceType": TRAINED} | model | from_parent
+        return [_action(facts, "c2pa.created", **created)]
+    opened = _action(facts, "c2pa.opened", **from_parent)
+    if facts.origin is Origin.UNKNOWN:
+        return [opened]
+    return [opened, _action(facts, "c2pa.edited", digitalSourceType=COMPOSITE)]
+
+
+def _action(facts: ManifestFacts, name: str, **more: Any) -> dict[str, Any]:
+    return {"action": name, "when": timestamp(facts.when)} | more
+
+
+def _soft_bindings(facts: ManifestFacts) -> list[dict[str, Any]]:
+    bindings = []
+    if facts.mark is not None:
+        bindings.append(_soft_binding(*_mark_binding(facts.mark)))
+    if facts.fingerprint is not None:
+        bindings.append(_soft_binding(facts.fingerprint.algorithm, facts.fingerprint.bits))
+    return bindings
+
+
+def _mark_binding(mark: Mark) -> tuple[str, str]:
+    return mark_algorithm(mark.method), mark.payload
+
+
+def _soft_binding(algorithm: str, value_hex: str) -> dict[str, Any]:
+    value = base64.b64encode(bytes.fromhex(value_hex)).decode("ascii")
+    blocks = [{"scope": {}, "value": value}]
+    return {"label": "c2pa.soft-binding", "data": {"alg": algorithm, "blocks": blocks}}
+
+
+def _disclosures(facts: ManifestFacts) -> list[dict[str, Any]]:
+    if facts.origin is Origin.UNKNOWN:
+        return []
+    disclosure: dict[str, Any] = {"modelType": "c2pa.types.model"}
+    if facts.model:
+        disclosure["modelName"] = facts.model
+    found = [{"label": "c2pa.ai-disclosure", "data": disclosure}]
+    if facts.origin is Origin.GENERATED:
+        disclosure["contentProfile"] = {"humanOversightLevel": "prompt_guided"}
+        uses = ("data_mining", "ai_training", "ai_generative_training", "ai_inference")
+        entries = {f"cawg.{use}": _NOT_ALLOWED for use in uses}
+        found.append(
+            {"label": "cawg.training-mining", "kind": "Json", "data": {"entries": entries}}
+        )
+    return found
+
+
+def _record(facts: ManifestFacts) -> dict[str, Any]:
+    told = {
+        "record_id": facts.record_id,
+        "provider": facts.provider,
+        "origin": facts.origin.value,
+        "system": facts.model or "genguard",
+        "software": f"genguard/{software_version()}",
+        "time": timestamp(facts.when),
+        "screened_by": list(facts.screened_by),
+    }
+    return told | ({"prompt": facts.prompt} if facts.prompt is not None else {})

@@ -129,7 +129,9 @@ class Case:
         """A stage is missing, broken, slow or lying. Raises AuditUnavailable when it is the audit."""
         if isinstance(error, AuditUnavailable):
             raise error
-        reason = Reason(error.code, f"The {stage.value} stage could not be completed: nothing left.")
+        reason = Reason(
+            error.code, f"The {stage.value} stage could not be completed: nothing left."
+        )
         stage_down = Reason("stage_unavailable", f"The {stage.value} stage is unavailable.")
         reasons = (reason,) if error.code == stage_down.code else (stage_down, reason)
         receipt = self._end(Event.FAILED, stage, tuple(one.code for one in reasons))

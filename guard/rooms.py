@@ -18,6 +18,13 @@ from guard.watermark.base import Watermark
 class ImageClassifier(Protocol):
     """All detectors that a policy asks for, together."""
 
+    def prepare(self) -> None:
+        """Open every model now: nothing is generated that could not be classified.
+
+        Raises DetectorUnavailable.
+        """
+        ...
+
     def score(self, pixels: Pixels) -> tuple[Score, ...]:
         """Every score with its policy's threshold. Raises Unavailable, never guesses."""
         ...

@@ -72,7 +72,7 @@ def run_stage(stage: Stage, seconds: float, work: Callable[[], T]) -> T:
     ) from answer
 
 
-def expect(condition: bool, stage: Stage, what: str) -> None:  # noqa: FBT001  # reads as a sentence
+def expect(condition: bool, stage: Stage, what: str) -> None:  # reads as a sentence
     """Raise StageMisbehaved, saying that ``stage`` answered ``what``, unless ``condition``."""
     if not condition:
         raise StageMisbehaved(

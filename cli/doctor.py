@@ -1,0 +1,120 @@
+"""``guard doctor``: what works on this machine, what does not, and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import typer
+from rich.markup import escape
+
+from guard.errors import GuardError
+
+from .command import Run, command
+from .exits import Exit, of_error, worst
+from .output import error_row
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing to look at: ``look`` answers a remark, or raises a GuardError."""
+
+    name: str
+    look: Callable[[Run], str]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    command(app, "doctor", example="guard doctor\nguard doctor --policy strict --json")(doctor)
+
+
+def doctor(run: Run) -> Exit:
+    """Check policy, lexicons, detectors, demo model, keys, mark secret, database."""
+    return worst([_one(run, check) for check in CHECKS])
+
+
+def _one(run: Run, check: Check) -> Exit:
+    try:
+        with run.out.working(check.name):
+            remark = check.look(run)
+    except GuardError as error:
+        run.out.emit(
+            {"check": check.name, "ok": False, "error": error_row(error)},
+            f"[bold red]✗[/] {check.name:<14} {escape(error.message)}",
+            f"  {'':<14} [dim]→[/] {escape(error.hint)}",
+        )
+        return of_error(error)
+    run.out.emit(
+        {"check": check.name, "ok": True, "remark": remark},
+        f"[bold green]✓[/] {check.name:<14} {escape(remark)}",
+    )
+    return Exit.DONE
+
+
+def _policy(run: Run) -> str:
+    return f"{run.policy.name}, digest {run.policy.digest[:12]}"
+
+
+def _lexicons(run: Run) -> str:
+    from guard.assemble import build_screener
+
+    build_screener(run.policy).screen("a lighthouse in a storm")
+    return "loaded"
+
+
+def _detectors(run: Run) -> str:
+    from guard.assemble import build_classifier
+
+    classifier = build_classifier(run.policy, run.settings)
+    classifier.prepare()
+    return ", ".join(detector.id for detector in classifier.detectors)
+
+
+def _demo(run: Run) -> str:
+    generator = run.guard.rooms.open_generator("demo")
+    getattr(generator, "prepare", lambda: None)()
+    return generator.model
+
+
+def _keys(run: Run) -> str:
+    from guard.provenance.keys import load_signing_keys
+
+    settings = run.settings
+    keys = load_signing_keys(settings.home, settings.signing_certificate, settings.signing_key)
+    kind = "development only" if keys.development else "production"
+    return f"{kind}, expires {keys.expires:%Y-%m-%d}"
+
+
+def _mark(run: Run) -> str:
+    from guard.assemble import build_watermark
+
+    build_watermark(run.policy, run.settings)
+    if run.settings.mark_secret is not None:
+        return "from GUARD_MARK_SECRET"
+    return (
+        f"back up {run.settings.home / 'keys'}: who loses the mark's secret cannot read old marks"
+    )
+
+
+def _database(run: Run) -> str:
+    from guard.audit.verify import verify_log
+
+    check = verify_log(run.log)
+    if not check.ok:
+        from guard.errors import LogTampered
+
+        raise LogTampered(
+            f"The audit log does not verify: {check.problems[0]}.", hint="Run `guard audit verify`."
+        )
+    return f"{check.records} records, root {check.root[:16]}"
+
+
+CHECKS = (
+    Check("policy", _policy),
+    Check("lexicons", _lexicons),
+    Check("detectors", _detectors),
+    Check("signing key", _keys),
+    Check("mark secret", _mark),
+    Check("audit log", _database),
+    Check("demo model", _demo),
+)

@@ -1,0 +1,78 @@
+"""``guard review``: decide about what a policy held back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from guard.delivery import Delivery
+from guard.types import as_dict
+
+from .command import Run, command
+from .exits import Exit
+from .requests import OutOption
+
+ReviewerOption = Annotated[
+    str, typer.Option("--reviewer", help="Who decides; stands in the record.", envvar="USER")
+]
+RecordArgument = Annotated[str, typer.Argument(metavar="RECORD_ID", help="A held record.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the noun to ``app``."""
+    noun = typer.Typer(no_args_is_help=True, help="Held decisions: list, approve, reject.")
+    command(noun, "list", example="guard review list")(list_)
+    command(noun, "approve", example="guard review approve 0199b2c4-… --out approved")(approve)
+    command(noun, "reject", example="guard review reject 0199b2c4-… --reviewer dana")(reject)
+    app.add_typer(noun, name="review")
+
+
+def list_(run: Run) -> Exit:
+    """What waits for a reviewer."""
+    from guard.assemble import build_quarantine
+
+    waiting = list(build_quarantine(run.settings).list())
+    for one in waiting:
+        run.out.emit({"record_id": str(one)}, f"[bold yellow]held[/]  {escape(str(one))}")
+    if not waiting:
+        run.out.say("[dim]Nothing is waiting.[/]")
+    return Exit.REVIEW if waiting else Exit.DONE
+
+
+def approve(
+    run: Run, record_id: RecordArgument, out: OutOption = Path(), reviewer: ReviewerOption = ""
+) -> Exit:
+    """Release a held picture: the approval is recorded first, then the file leaves."""
+    from guard.assemble import build_quarantine
+    from guard.audit.review import approve as release
+
+    Delivery(out).check()
+    receipt, path = release(
+        run.log, build_quarantine(run.settings), record_id, reviewer=reviewer, out=out
+    )
+    run.out.emit(
+        {
+            "status": "released",
+            "record_id": record_id,
+            "path": str(path),
+            "receipt": as_dict(receipt),
+        },
+        f"[bold green]released[/]  {escape(str(path))}  [dim]row {receipt.index}[/]",
+    )
+    return Exit.DONE
+
+
+def reject(run: Run, record_id: RecordArgument, reviewer: ReviewerOption = "") -> Exit:
+    """Refuse a held picture: recorded as blocked, and the file is destroyed."""
+    from guard.assemble import build_quarantine
+    from guard.audit.review import reject as refuse
+
+    receipt = refuse(run.log, build_quarantine(run.settings), record_id, reviewer=reviewer)
+    run.out.emit(
+        {"status": "blocked", "record_id": record_id, "receipt": as_dict(receipt)},
+        f"[bold red]blocked[/]  {escape(record_id)}  [dim]row {receipt.index}[/]",
+    )
+    return Exit.DONE

@@ -1,0 +1,174 @@
+"""Builds the rooms of a guard from settings, a policy and the installed plug-ins."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from guard.errors import InvalidConfiguration, PolicyInvalid
+from guard.plugins import Wiring, registry
+from guard.policy.load import load_policy
+from guard.policy.model import Policy
+from guard.settings import Settings
+
+if TYPE_CHECKING:
+    from guard.audit.log import SqlAuditLog
+    from guard.audit.review import HeldPictures
+    from guard.classify.base import Detector
+    from guard.classify.screen import Classifier
+    from guard.generate.base import Generator
+    from guard.prompt.base import PromptScreener
+    from guard.provenance.base import Signer
+    from guard.rooms import Rooms
+    from guard.verify.suspect import Verifier
+    from guard.watermark.base import Watermark
+
+
+def resolve_policy(policy: str | Path | Policy | None, settings: Settings) -> Policy:
+    """A policy by value, name or file; the configured one for None. Raises PolicyInvalid."""
+    if isinstance(policy, Policy):
+        return policy
+    return load_policy(policy if policy is not None else settings.policy)
+
+
+def build_rooms(policy: Policy, settings: Settings) -> Rooms:
+    """Every room of a guard. Heavy models open at their first use, inside their stage.
+
+    Raises InvalidConfiguration, DetectorUnavailable or AuditUnavailable.
+    """
+    from guard.rooms import Rooms
+
+    return Rooms(
+        screener=build_screener(policy),
+        open_generator=GeneratorCabinet(settings).open,
+        classifier=build_classifier(policy, settings),
+        watermark=build_watermark(policy, settings),
+        signer=build_signer(settings),
+        log=build_log(settings),
+        quarantine=build_quarantine(settings),
+    )
+
+
+def build_screener(policy: Policy) -> PromptScreener:
+    """The prompt screener of a policy."""
+    from guard.prompt.screen import PolicyScreener
+
+    return PolicyScreener(policy)
+
+
+def build_classifier(policy: Policy, settings: Settings) -> Classifier:
+    """Every detector that the policy requires or its rules name, built-in or from a plug-in.
+
+    Raises DetectorUnavailable for a name that nobody offers.
+    """
+    from guard.classify.screen import Classifier
+
+    offered = registry("guard_detectors")
+    detectors: list[Detector] = []
+    for family in detector_families(policy):
+        if family in offered:
+            detectors += offered[family](Wiring(settings, policy))
+    return Classifier(policy, detectors)
+
+
+def detector_families(policy: Policy) -> tuple[str, ...]:
+    """What a policy needs, without encoder and head: ``clip`` for ``clip:ViT-B-32/q16``."""
+    named = [*policy.required_detectors]
+    named += [one for rule in policy.output_rules for one in rule.detectors]
+    return tuple(dict.fromkeys(name.split(":")[0] for name in named))
+
+
+def build_watermark(policy: Policy, settings: Settings) -> Watermark:
+    """The policy's watermark under the home's secret, which is made at first use.
+
+    Raises KeyInvalid for a malformed secret, PolicyInvalid for an unknown method.
+    """
+    from guard.provenance.mark_secret import load_mark_secret
+
+    offered = registry("guard_watermarks")
+    method = policy.watermark.method
+    if method not in offered:
+        raise PolicyInvalid(
+            f"The policy's watermark method {method!r} is not installed.",
+            hint=f"Installed: {', '.join(sorted(offered))}.",
+        )
+    given = settings.mark_secret.get_secret_value() if settings.mark_secret else None
+    watermark: Watermark = offered[method](
+        Wiring(settings, policy, load_mark_secret(settings.home, given))
+    )
+    return watermark
+
+
+def build_signer(settings: Settings) -> Signer:
+    """The C2PA signer. Raises KeyInvalid when the home has no key."""
+    from guard.provenance.keys import load_signing_keys
+    from guard.provenance.sign import C2paSigner
+
+    keys = load_signing_keys(settings.home, settings.signing_certificate, settings.signing_key)
+    return C2paSigner(keys, settings.tsa_url)
+
+
+def build_log(settings: Settings) -> SqlAuditLog:
+    """The audit log. Raises AuditUnavailable, SettingsInvalid for a bad database URL."""
+    from guard.audit.log import SqlAuditLog
+    from guard.store.engine import open_store
+
+    if settings.database_url is None:
+        make_home(settings.home)
+    return SqlAuditLog(open_store(settings.database, timeout_seconds=settings.audit_seconds))
+
+
+def build_quarantine(settings: Settings) -> HeldPictures:
+    """Where held pictures wait for a reviewer."""
+    from guard.audit.review import HeldPictures
+
+    return HeldPictures(settings.home)
+
+
+def build_verifier(policy: Policy, settings: Settings) -> Verifier:
+    """A verifier that knows this home's keys, trust lists and records."""
+    from guard.provenance.trust import load_trust
+    from guard.verify.suspect import Verifier
+
+    return Verifier(
+        load_trust(settings.home), build_watermark(policy, settings), build_log(settings)
+    )
+
+
+def make_home(home: Path) -> None:
+    """The home directory, private to its user. Raises InvalidConfiguration."""
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise InvalidConfiguration(
+            f"Cannot make the home {home}: {error.strerror or error}.",
+            hint="Set GUARD_HOME (or --home) to a directory that you may write.",
+        ) from error
+
+
+class GeneratorCabinet:
+    """Opens each generator once: loading a model takes longer than drawing with it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._opened: dict[str, Generator] = {}
+
+    def open(self, reference: str | None) -> Generator:
+        """The generator behind ``reference`` (None: the configured model).
+
+        Raises ModelUnavailable.
+        """
+        name = reference or self._settings.model
+        if name not in self._opened:
+            self._opened[name] = open_by_scheme(name, self._settings)
+        return self._opened[name]
+
+
+def open_by_scheme(reference: str, settings: Settings) -> Generator:
+    """``SCHEME:NAME`` or a bare scheme goes to its plug-in, everything else to diffusers."""
+    offered = registry("guard_generators")
+    scheme = reference.partition(":")[0]
+    factory = offered.get(scheme, offered["diffusers"])
+    generator: Generator = partial(factory, reference, settings)()
+    return generator

@@ -10,15 +10,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+from guard.audit.files import put_in_place, writable, write_private
 from guard.errors import InvalidRequest, LogTampered, OutputUnwritable, RecordNotFound
 from guard.types import SignedAsset
 
@@ -36,6 +33,9 @@ class HeldPicture:
     certificate_fingerprint: str
     kept_at: str
     path: Path
+
+    def __str__(self) -> str:
+        return self.record_id
 
 
 class HeldPictures:
@@ -55,11 +55,11 @@ class HeldPictures:
         plain = dataclasses.asdict(asset)
         del plain["bytes"]
         plain["kept_at"] = datetime.now(UTC).isoformat()
-        with _writing(self._folder):
+        with writable(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._folder.chmod(0o700)
-            _write(picture, asset.bytes)
-            _write(about, json.dumps(plain).encode())
+            put_in_place(write_private(picture, asset.bytes), picture)
+            put_in_place(write_private(about, json.dumps(plain).encode()), about)
         return picture
 
     def list(self) -> tuple[HeldPicture, ...]:
@@ -97,7 +97,7 @@ class HeldPictures:
 
     def discard(self, record_id: str) -> None:
         """Remove a picture, the bytes first. Nothing happens when there is none."""
-        with _writing(self._folder):
+        with writable(self._folder):
             for path in self._paths(record_id):
                 path.unlink(missing_ok=True)
 
@@ -114,33 +114,3 @@ def _not_ours(record_id: str) -> LogTampered:
         f"The quarantined picture of record {record_id} is not the one that was put there.",
         hint="Reject it: guard review reject " + record_id,
     )
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputUnwritable(
-            f"The quarantine {folder} cannot be written: {error.strerror or error}.",
-            hint="Check its permissions and the free space.",
-        ) from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -48,7 +48,7 @@ class FingerprintIndex:
         self._records += [record for record, _ in kept]
 
     def nearest(self, bits: bytes, max_distance: int) -> tuple[str, int] | None:
-        """(record id, distance) of the nearest within ``max_distance`` bits; the first of equals."""
+        """(record id, distance) of the nearest within ``max_distance`` bits, if any is."""
         with self._lock:
             if self._bits.shape[1] != len(bits) or not self._records:
                 return None

@@ -1,4 +1,4 @@
-"""Questions that only a check of the whole log asks: whether the lookup tables follow the leaves."""
+"""What only a check of the whole log asks: whether the lookup tables follow the leaves."""
 
 from __future__ import annotations
 

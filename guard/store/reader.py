@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select
@@ -17,8 +17,9 @@ _LEAF_COLUMNS = [LEAF.c[name] for name in ("leaf_index", "leaf", "leaf_hash", *C
 
 def to_leaf_row(row: Row[Any]) -> LeafRow:
     """A database row as a value."""
-    columns = LeafColumns(*row[3:])
-    return LeafRow(row[0], bytes(row[1]), bytes(row[2]), columns)
+    values: Sequence[Any] = row
+    columns = LeafColumns(*values[3:])
+    return LeafRow(values[0], bytes(values[1]), bytes(values[2]), columns)
 
 
 class Reader:

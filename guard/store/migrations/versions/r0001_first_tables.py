@@ -157,9 +157,9 @@ def _postgresql_function(name: str, body: str) -> str:
 def _postgresql_trigger(table: str, event: str, function: str, each: str = "ROW") -> list[str]:
     # ALWAYS: otherwise SET session_replication_role = replica would switch the fence off.
     name = f"{table}_{event.lower().split()[0]}"
+    call = f"{function}()"
     return [
-        f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH {each} "
-        + f"EXECUTE FUNCTION {function}()",
+        f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH {each} EXECUTE FUNCTION {call}",
         f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}",
     ]
 

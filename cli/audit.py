@@ -1,4 +1,4 @@
-"""``guard audit``: what was generated, what was blocked, and whether the log is what was written."""
+"""``guard audit``: what was generated and blocked, and whether the log is what was written."""
 
 from __future__ import annotations
 
@@ -119,7 +119,8 @@ def show(
             for name, value in row.items()
             if value not in (None, "", [], {}) and name not in {"event", "at", "receipt", "index"}
         ]
-        head = f"{coloured(entry.record.event.value)}  row {entry.index}  {entry.record.at:%Y-%m-%d %H:%M:%S} UTC"
+        at = f"{entry.record.at:%Y-%m-%d %H:%M:%S} UTC"
+        head = f"{coloured(entry.record.event.value)}  row {entry.index}  {at}"
         run.out.emit(row, head, *facts, f"    [dim]{'leaf hash':<24}[/] {entry.receipt.leaf_hash}")
     return Exit.DONE
 

@@ -134,9 +134,8 @@ def _farewell(run: Run, out: Path, settings: Settings) -> None:
     home = settings.home
     show = run.out.results.print
     show("")
-    show(
-        f"Pictures are in [bold]{escape(str(out))}[/], keys and audit log in [bold]{escape(str(home))}[/]."
-    )
+    show(f"Pictures are in [bold]{escape(str(out))}[/],")
+    show(f"keys and audit log in [bold]{escape(str(home))}[/].")
     show("Look further:")
     show(f"  guard audit list --home {escape(str(home))}")
     show(f"  guard verify {escape(str(out))} --home {escape(str(home))} --html report.html")

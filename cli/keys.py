@@ -46,7 +46,8 @@ def dev(
             "expires": files.expires.isoformat(),
             "development": True,
         },
-        f"[bold green]made[/]  {escape(str(files.certificate))}  [dim]expires {files.expires:%Y-%m-%d}[/]",
+        f"[bold green]made[/]  {escape(str(files.certificate))}",
+        f"[dim]expires {files.expires:%Y-%m-%d}[/]",
         "[yellow]For development only:[/] no verifier but this home's trusts this certificate.",
         "[dim]→ For production set GUARD_SIGNING_CERTIFICATE and GUARD_SIGNING_KEY.[/]",
     )

@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
     command(noun, "show", example="guard policy show strict")(show)
     command(noun, "lint", example="guard policy lint my-policy.yaml")(lint)
     command(noun, "test", example="guard policy test strict\nguard policy test my-policy.yaml")(
-        test
+        run_tests
     )
     app.add_typer(noun, name="policy")
 
@@ -75,7 +75,7 @@ def lint(run: Run, name: NameArgument = None) -> Exit:
     return Exit.DONE
 
 
-def test(run: Run, name: NameArgument = None) -> Exit:
+def run_tests(run: Run, name: NameArgument = None) -> Exit:
     """Run the test cases that stand beside a policy."""
     from guard.assemble import build_screener
 

@@ -36,7 +36,10 @@ def list_(run: Run) -> Exit:
 
     waiting = list(build_quarantine(run.settings).list())
     for one in waiting:
-        run.out.emit({"record_id": str(one)}, f"[bold yellow]held[/]  {escape(str(one))}")
+        run.out.emit(
+            {"record_id": one.record_id, "path": str(one.path), "sha256": one.sha256},
+            f"[bold yellow]held[/]  {one.record_id}  [dim]{escape(str(one.path))}[/]",
+        )
     if not waiting:
         run.out.say("[dim]Nothing is waiting.[/]")
     return Exit.REVIEW if waiting else Exit.DONE
@@ -47,20 +50,18 @@ def approve(
 ) -> Exit:
     """Release a held picture: the approval is recorded first, then the file leaves."""
     from guard.assemble import build_quarantine
-    from guard.audit.review import approve as release
+    from guard.audit.review import approve as decide
 
-    Delivery(out).check()
-    receipt, path = release(
-        run.log, build_quarantine(run.settings), record_id, reviewer=reviewer, out=out
-    )
+    delivery = Delivery(out)
+    delivery.check()
+    held = build_quarantine(run.settings)
+    approved = decide(run.log, held, record_id, reviewer)
+    path = delivery.write(record_id, approved.picture, approved.media_type)
+    held.discard(record_id)
+    receipt = as_dict(approved.receipt)
     run.out.emit(
-        {
-            "status": "released",
-            "record_id": record_id,
-            "path": str(path),
-            "receipt": as_dict(receipt),
-        },
-        f"[bold green]released[/]  {escape(str(path))}  [dim]row {receipt.index}[/]",
+        {"status": "released", "record_id": record_id, "path": str(path), "receipt": receipt},
+        f"[bold green]released[/]  {escape(str(path))}  [dim]row {approved.receipt.index}[/]",
     )
     return Exit.DONE
 
@@ -70,7 +71,7 @@ def reject(run: Run, record_id: RecordArgument, reviewer: ReviewerOption = "") -
     from guard.assemble import build_quarantine
     from guard.audit.review import reject as refuse
 
-    receipt = refuse(run.log, build_quarantine(run.settings), record_id, reviewer=reviewer)
+    receipt = refuse(run.log, build_quarantine(run.settings), record_id, reviewer)
     run.out.emit(
         {"status": "blocked", "record_id": record_id, "receipt": as_dict(receipt)},
         f"[bold red]blocked[/]  {escape(record_id)}  [dim]row {receipt.index}[/]",

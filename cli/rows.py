@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from rich.markup import escape
@@ -87,7 +88,7 @@ def marked_prompt(prompt: str, findings: tuple[Finding, ...]) -> str:
         {edge for one in findings for edge in (*one.span, 0, len(prompt))} | {0, len(prompt)}
     )
     parts = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         text = escape(prompt[start:end])
         inside = any(one.span[0] <= start and end <= one.span[1] for one in findings)
         parts.append(f"[underline red]{text}[/]" if inside else text)

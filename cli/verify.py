@@ -1,4 +1,4 @@
-"""``guard verify``: what is this picture?"""
+"""``guard verify``: says what a picture is."""
 
 from __future__ import annotations
 

@@ -7,9 +7,10 @@ a durable record cannot exist.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from guard.audit.base import AuditLog
 from guard.delivery import PendingFile
@@ -32,6 +33,8 @@ from guard.types import (
     Stage,
     worst,
 )
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -56,7 +59,7 @@ class Clerk:
         """A mark id that no picture carries yet. Raises AuditUnavailable."""
         return self.ask(self.log.new_mark_id)
 
-    def ask(self, work: Any) -> Any:
+    def ask(self, work: Callable[[], T]) -> T:
         """``work()`` as the audit stage."""
         try:
             return run_stage(Stage.AUDIT, self.seconds, work)
@@ -126,7 +129,7 @@ class Case:
         )
 
     def fail(self, stage: Stage, error: GuardError) -> Failed:
-        """A stage is missing, broken, slow or lying. Raises AuditUnavailable when it is the audit."""
+        """A stage is missing, broken, slow or lying. Raises AuditUnavailable if it is the audit."""
         if isinstance(error, AuditUnavailable):
             raise error
         reason = Reason(

@@ -60,13 +60,23 @@ class Delivery:
         """
         if self.directory is None:
             return None
-        final = self.directory / f"{record_id}{EXTENSIONS[asset.media_type]}"
+        return self._stage(self.directory, record_id, (asset.bytes, asset.media_type))
+
+    def write(self, record_id: str, data: bytes, media_type: str) -> Path:
+        """Write at once: for what is recorded as released already. Raises OutputUnwritable."""
+        directory = self.directory or Path()
+        return self._stage(directory, record_id, (data, media_type)).commit()
+
+    @staticmethod
+    def _stage(directory: Path, record_id: str, content: tuple[bytes, str]) -> PendingFile:
+        data, media_type = content
+        final = directory / f"{record_id}{EXTENSIONS[media_type]}"
         pending = PendingFile(final.with_name(f".{final.name}.part"), final)
         try:
-            pending.write(asset.bytes)
+            pending.write(data)
         except OSError as error:
             pending.discard()
-            raise _unwritable(self.directory, error) from error
+            raise _unwritable(directory, error) from error
         return pending
 
 

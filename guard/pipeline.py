@@ -12,10 +12,10 @@ broken audit log and unusable input are exceptions.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from uuid6 import uuid7
@@ -54,6 +54,8 @@ from guard.version import __version__
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+T = TypeVar("T")
 
 IN_MEMORY = Delivery()
 """PNG bytes in the outcome, nothing on disk."""
@@ -325,7 +327,7 @@ class Guard:
         self, case: Case, marked: MarkedImage, source: _Source, media_type: str
     ) -> tuple[SignedAsset, bytes | None]:
         """Encode and sign, and look at what came back."""
-        from guard.provenance.read import extract_manifest_store
+        from guard.provenance.container import extract_manifest_store
         from guard.provenance.xmp import xmp_packet
 
         facts = self._facts(case, source)
@@ -379,10 +381,10 @@ class Guard:
 
     # -- small things ------------------------------------------------------------------------
 
-    def _run(self, stage: Stage, work: Any) -> Any:
+    def _run(self, stage: Stage, work: Callable[[], T]) -> T:
         return run_stage(stage, self._seconds[stage], work)
 
-    def _case(self, origin: Origin, **asked: str | None) -> Case:
+    def _case(self, origin: Origin, **asked: Any) -> Case:
         record = AuditRecord(
             record_id=str(uuid7()),
             event=Event.STARTED,

@@ -335,12 +335,13 @@ class Released:
 
     @property
     def status(self) -> Status:
+        """``released``."""
         return Status.RELEASED
 
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """The policy said no. ``findings`` and ``scores`` are for the operator, ``reasons`` for the user."""
+    """The policy said no. ``reasons`` for the user, ``findings`` and ``scores`` for the operator."""
 
     record_id: str
     stage: Stage
@@ -352,6 +353,7 @@ class Blocked:
 
     @property
     def status(self) -> Status:
+        """``blocked``."""
         return Status.BLOCKED
 
 
@@ -369,6 +371,7 @@ class Held:
 
     @property
     def status(self) -> Status:
+        """``held``."""
         return Status.HELD
 
 
@@ -385,6 +388,7 @@ class Failed:
 
     @property
     def status(self) -> Status:
+        """``failed``."""
         return Status.FAILED
 
 
@@ -415,16 +419,15 @@ def as_dict(value: Any) -> dict[str, Any]:
 
 
 def _plain(item: Any) -> Any:
-    if dataclasses.is_dataclass(item):
-        return as_dict(item)
-    if isinstance(item, StrEnum):
-        return item.value
-    if isinstance(item, datetime):
-        return item.isoformat()
-    if isinstance(item, Path):
-        return str(item)
-    if isinstance(item, (list, tuple)):
-        return [_plain(one) for one in item]
-    if isinstance(item, Mapping):
-        return {key: _plain(one) for key, one in item.items()}
-    return item
+    match item:
+        case StrEnum() | Path():
+            plain: Any = str(item)
+        case datetime():
+            plain = item.isoformat()
+        case list() | tuple():
+            plain = [_plain(one) for one in item]
+        case Mapping():
+            plain = {key: _plain(one) for key, one in item.items()}
+        case _:
+            plain = as_dict(item) if dataclasses.is_dataclass(item) else item
+    return plain

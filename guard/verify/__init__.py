@@ -1,1 +1,1 @@
-"""What is this suspect picture?"""
+"""What a suspect picture is: evidence, verdict, explanation."""

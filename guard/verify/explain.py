@@ -82,6 +82,10 @@ def _agreement(verdict: VerdictName, evidence: Evidence) -> str:
     return f" Its invisible mark leads to record {record} here."
 
 
+def _nothing(_evidence: Evidence) -> str:
+    return NOTHING
+
+
 _SENTENCES = {
     VerdictName.ALTERED: _altered,
     VerdictName.TRUSTED: _trusted,
@@ -89,5 +93,5 @@ _SENTENCES = {
     VerdictName.RECOVERED: _recovered,
     VerdictName.MARKED: _marked,
     VerdictName.LABEL_ONLY: _label_only,
-    VerdictName.NOTHING_FOUND: lambda _evidence: NOTHING,
+    VerdictName.NOTHING_FOUND: _nothing,
 }

@@ -20,14 +20,21 @@ _MAX_TAGS = 4096
 
 def extract_manifest_store(asset_bytes: bytes, media_type: str) -> bytes | None:
     """The raw manifest store of a file, or None where there is none that can be read."""
+    store = _find(asset_bytes, media_type)
+    return _whole_box(store) if store else None
+
+
+def holds_manifest_store(asset_bytes: bytes, media_type: str) -> bool:
+    """Whether there is something in the place of a manifest store, be it readable or not."""
+    return _find(asset_bytes, media_type) is not None
+
+
+def _find(asset_bytes: bytes, media_type: str) -> bytes | None:
     finder = _FINDERS.get(media_type)
-    if finder is None:
-        return None
     try:
-        store = finder(asset_bytes)
+        return finder(asset_bytes) if finder is not None else None
     except (struct.error, IndexError, ValueError):  # cut short or nonsense: nothing to hand out
         return None
-    return _whole_box(store) if store else None
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

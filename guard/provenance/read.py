@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from guard.image.encode import MEDIA_TYPES, encode
-from guard.provenance.container import extract_manifest_store
+from guard.provenance.container import extract_manifest_store, holds_manifest_store
 from guard.provenance.manifest import RECORD_LABEL
 from guard.provenance.trust import TrustList, context_for
 
@@ -92,7 +92,7 @@ def read_manifest(data: bytes, media_type: str, trust: TrustList) -> ManifestRea
         reader = Reader.try_create(media_type, BytesIO(data), context=context_for(trust))
         report = _report(reader)
     except C2paError:
-        there = extract_manifest_store(data, media_type) is not None
+        there = holds_manifest_store(data, media_type)
         return ManifestReading("invalid", problems=(UNREADABLE,)) if there else None
     return _reading(report, trust, detached=False) if report is not None else None
 

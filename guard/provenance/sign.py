@@ -7,17 +7,19 @@ every picture.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
-from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 
 from guard.errors import GuardError, KeyInvalid, SettingsInvalid, StageMisbehaved, Unavailable
 from guard.image.decode import decode
+from guard.image.encode import encode
 from guard.provenance.base import ManifestFacts
 from guard.provenance.certificates import DEV_HINT
+from guard.provenance.container import holds_manifest_store
 from guard.provenance.keys import SigningKeys
 from guard.provenance.manifest import definition, ingredient
 from guard.provenance.read import ManifestReading, extract_manifest_store, read_manifest
@@ -77,16 +79,30 @@ class C2paSigner:
         )
 
     def _embed(self, encoded: bytes, media_type: str, facts: ManifestFacts) -> bytes:
-        from c2pa import Builder, C2paError
+        from c2pa import C2paError
 
-        stated = definition(facts, media_type)
-        out = BytesIO()
         try:
-            with Builder(stated, context=context_for(self._own, self._tsa_host)) as builder:
-                _add_ingredient(builder, facts)
-                builder.sign(self._signer, media_type, BytesIO(encoded), out)
+            return self._build(encoded, media_type, facts)
+        except C2paError as error:
+            bare = _without_manifest(facts)
+            if bare is None:
+                raise self._failure(error) from error
+        try:
+            return self._build(encoded, media_type, bare)
         except C2paError as error:
             raise self._failure(error) from error
+
+    def _build(self, encoded: bytes, media_type: str, facts: ManifestFacts) -> bytes:
+        from c2pa import Builder
+
+        out = BytesIO()
+        context = context_for(self._own, self._tsa_host)
+        with Builder(definition(facts, media_type), context=context) as builder:
+            stated = ingredient(facts)
+            if stated is not None and facts.parent is not None:
+                kind = facts.parent_media_type or decode(facts.parent).media_type
+                builder.add_ingredient(stated, kind, BytesIO(facts.parent))
+            builder.sign(self._signer, media_type, BytesIO(encoded), out)
         return out.getvalue()
 
     def _read_back(
@@ -114,11 +130,18 @@ class C2paSigner:
         return _misbehaved(f"The picture cannot be signed: {error}.")
 
 
-def _add_ingredient(builder: Any, facts: ManifestFacts) -> None:
-    stated = ingredient(facts)
-    if stated is not None and facts.parent is not None:
-        media_type = facts.parent_media_type or decode(facts.parent).media_type
-        builder.add_ingredient(stated, media_type, BytesIO(facts.parent))
+def _without_manifest(facts: ManifestFacts) -> ManifestFacts | None:
+    """The facts with a parent freed of a manifest that cannot be carried on; None for no such.
+
+    A picture must not become unsignable because someone broke the manifest that it came with.
+    """
+    if facts.parent is None:
+        return None
+    picture = decode(facts.parent)
+    if not holds_manifest_store(facts.parent, picture.media_type):
+        return None
+    bare = encode(picture.pixels, "image/png")
+    return replace(facts, parent=bare, parent_media_type="image/png")
 
 
 def _own_trust(keys: SigningKeys) -> TrustList:

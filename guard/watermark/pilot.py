@@ -27,7 +27,7 @@ from guard.watermark.spectrum import Spectrum
 COUNT: Final = 64
 """Sinusoids: enough for p = exp(−64) when all agree, few enough that each stands out."""
 
-NEAREST, FARTHEST = 0.10, 0.37
+NEAREST, FARTHEST = 0.08, 0.25
 """Cycles per canonical pixel. Below, pictures have their energy; above, codecs have none."""
 
 APART: Final = 5.0

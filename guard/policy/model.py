@@ -98,7 +98,7 @@ class ClipSettings(_Strict):
 
 
 class WatermarkSettings(_Strict):
-    """The mark: ``target_psnr_db`` is its strength, ``false_positive_rate`` what detection allows."""
+    """The mark: ``target_psnr_db`` is its strength; ``false_positive_rate`` bounds detection."""
 
     method: Identifier = "genguard-pilot-1"
     target_psnr_db: Annotated[float, Field(ge=30.0, le=60.0)] = 42.0
@@ -138,7 +138,9 @@ class Policy(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        ids = [rule.id for rule in (*self.prompt_rules, *self.combinations, *self.output_rules)]
+        rules: tuple[PromptRule | CombinationRule | OutputRule, ...]
+        rules = (*self.prompt_rules, *self.combinations, *self.output_rules)
+        ids = [rule.id for rule in rules]
         twice = sorted({one for one in ids if ids.count(one) > 1})
         if twice:
             raise ValueError(f"rule ids must be unique; used twice: {', '.join(twice)}")

@@ -1,0 +1,127 @@
+"""What a policy makes of findings and scores: pure functions, no state, no I/O.
+
+Rules of the house:
+
+1. The severest action wins.
+2. A finding acts under its own rule when its score reaches the rule's threshold; findings of a
+   rule whose action is ``allow`` only count in combinations.
+3. A combination acts when each of its categories has a finding at its (lower) threshold.
+4. A user is told category, message and hint of what acted, never the term that matched.
+5. What cannot be judged is an error: a rule or score that cannot be, a required detector
+   that said nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from guard.errors import DetectorUnavailable, StageMisbehaved
+from guard.policy.model import CombinationRule, OutputRule, Policy, PromptRule
+from guard.types import Action, Decision, Finding, Reason, Score, worst
+
+_Rule = PromptRule | CombinationRule | OutputRule
+_Acted = tuple[Action, _Rule]
+
+
+def decide_prompt(policy: Policy, findings: Sequence[Finding]) -> Decision:
+    """The decision about a prompt.
+
+    Raises StageMisbehaved when a finding names no rule of ``policy`` or has an impossible score.
+    """
+    rules = {rule.id: rule for rule in policy.prompt_rules}
+    for finding in findings:
+        _check_unit(finding.score, f"finding of rule '{finding.rule}'")
+        if finding.rule not in rules:
+            raise StageMisbehaved(
+                f"A prompt finding names the rule '{finding.rule}', which policy "
+                f"'{policy.name}' does not have.",
+                hint="Build the screener from the same policy that decides.",
+            )
+    acted: list[_Acted] = [
+        (rule.action, rule) for rule in rules.values() if _rule_acts(rule, findings)
+    ]
+    acted += [(c.action, c) for c in policy.combinations if _combination_acts(c, findings)]
+    return _decision(policy, acted)
+
+
+def decide_output(policy: Policy, scores: Sequence[Score]) -> Decision:
+    """The decision about a picture's scores.
+
+    Raises DetectorUnavailable when a required detector gave no score, or none for a category
+    that a rule asks it about; StageMisbehaved for a value that is no number in 0–1.
+    """
+    for score in scores:
+        _check_unit(score.value, f"score of '{score.detector}' for '{score.category}'")
+    for detector in policy.required_detectors:
+        if not any(_is_from(score, detector) for score in scores):
+            raise _silent(detector, policy)
+    acted: list[_Acted] = []
+    for rule in policy.output_rules:
+        value = _rule_value(policy, rule, scores)
+        if rule.block is not None and value >= rule.block:
+            acted.append((Action.BLOCK, rule))
+        elif rule.review is not None and value >= rule.review:
+            acted.append((Action.FLAG, rule))
+    return _decision(policy, acted)
+
+
+def _rule_acts(rule: PromptRule, findings: Sequence[Finding]) -> bool:
+    return any(one.rule == rule.id and one.score >= rule.threshold for one in findings)
+
+
+def _combination_acts(combination: CombinationRule, findings: Sequence[Finding]) -> bool:
+    strong = {one.category for one in findings if one.score >= combination.threshold}
+    return strong.issuperset(combination.all_of)
+
+
+def _rule_value(policy: Policy, rule: OutputRule, scores: Sequence[Score]) -> float:
+    """The highest value that the rule's detectors gave; 0 when none of them is required."""
+    values = []
+    for detector in rule.detectors:
+        own = [s.value for s in scores if s.category == rule.category and _is_from(s, detector)]
+        if not own and detector.partition(":")[0] in _families(policy.required_detectors):
+            raise _silent(detector, policy, rule.category)
+        values += own
+    return max(values, default=0.0)
+
+
+def _is_from(score: Score, detector: str) -> bool:
+    """Whether ``score`` comes from ``detector``: ``clip`` means every ``clip:<encoder>/<head>``."""
+    return score.detector == detector or score.detector.startswith(f"{detector}:")
+
+
+def _families(detectors: Iterable[str]) -> set[str]:
+    return {one.partition(":")[0] for one in detectors}
+
+
+def _silent(detector: str, policy: Policy, category: str = "") -> DetectorUnavailable:
+    about = f" about '{category}'" if category else ""
+    return DetectorUnavailable(
+        f"Policy '{policy.name}' requires the detector '{detector}', which said nothing{about}.",
+        hint="Run `guard doctor`; `guard models list` shows which weights are here.",
+    )
+
+
+def _check_unit(value: float, what: str) -> None:
+    if not isinstance(value, (int, float)) or not math.isfinite(value) or not 0.0 <= value <= 1.0:
+        raise StageMisbehaved(
+            f"The {what} is {value!r}; it must be a number in 0–1.",
+            hint="The stage that produced it is broken: nothing is released on its word.",
+        )
+
+
+def _decision(policy: Policy, acted: list[_Acted]) -> Decision:
+    order = list(Action)
+    loud = [(action, rule) for action, rule in acted if action is not Action.ALLOW]
+    loud.sort(key=lambda pair: -order.index(pair[0]))  # stable: file order within an action
+    return Decision(
+        action=worst([action for action, _ in loud]),
+        rules=tuple(rule.id for _, rule in loud),
+        policy_digest=policy.digest,
+        reasons=tuple(dict.fromkeys(_reason(rule) for _, rule in loud)),
+    )
+
+
+def _reason(rule: _Rule) -> Reason:
+    return Reason(code=rule.category, message=f"{rule.message} {rule.hint}".strip())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -78,8 +79,14 @@ def report_lines(path: Path, report: VerificationReport) -> list[str]:
         lines.append(
             f"    [dim]record       {record['record_id']}  {record['event']} {record['at']}[/]"
         )
-    lines += [f"    [dim]label        {escape(str(dict(one)))}[/]" for one in report.labels]
+    lines += [f"    [dim]label        {escape(label_text(one))}[/]" for one in report.labels]
     return lines
+
+
+def label_text(label: Mapping[str, Any]) -> str:
+    """An unproven label in a line: ``ai_system (IPTC 2025.1)``, with its value if it has one."""
+    text = f"{label.get('kind', 'label')} ({label.get('source') or label.get('method', '?')})"
+    return f"{text}: {label['value']}" if label.get("value") else text
 
 
 def _manifest(report: VerificationReport) -> str:

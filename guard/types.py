@@ -341,7 +341,7 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """The policy said no. ``reasons`` for the user, ``findings`` and ``scores`` for the operator."""
+    """The policy said no. ``reasons`` for the user, the rest for the operator."""
 
     record_id: str
     stage: Stage

@@ -1,0 +1,206 @@
+"""Train the U-Net and the text encoder together.
+
+    python -m datasets.demo_model.train_unet --work DIR --minutes 90
+
+Stop it at any time; the same command goes on. Every ten minutes a contact sheet appears
+in the work folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from datasets.demo_model import captions, latents, loop, model, tokens, world
+
+_PEAK_RATE: Final = 1e-3
+_EMPTY_CAPTIONS: Final = 0.1
+_SHEET_EVERY_S: Final = 600.0
+_SHEET_CAPTIONS: Final = 24
+
+
+class Batches:
+    """Endless latents and token ids of training scenes."""
+
+    def __init__(self, codec: latents.Codec, tokenizer: Any, seed: int) -> None:
+        self._pool = latents.LatentPool(codec)
+        self._tokenizer = tokenizer
+        self._rng = np.random.default_rng(seed)
+
+    def reseed(self, seed: int) -> None:
+        """Go on with other scenes than before, after a resume."""
+        self._rng = np.random.default_rng(seed)
+
+    def take(self, count: int) -> tuple[Any, Any]:
+        """Latents (count, 12, 16, 16) and token ids (count, 32)."""
+        import torch
+
+        scenes = [world.random_scene(self._rng, test=False) for _ in range(count)]
+        z = np.stack([self._pool.latent(scene, self._rng) for scene in scenes])
+        texts = [
+            "" if self._rng.random() < _EMPTY_CAPTIONS else captions.caption(scene, self._rng)
+            for scene in scenes
+        ]
+        return torch.from_numpy(z), tokenize(self._tokenizer, texts)
+
+
+def tokenize(tokenizer: Any, texts: list[str]) -> Any:
+    """Token ids (n, 32), padded and cut as the pipeline does it."""
+    return tokenizer(
+        texts,
+        padding="max_length",
+        truncation=True,
+        max_length=tokens.MAX_TOKENS,
+        return_tensors="pt",
+    ).input_ids
+
+
+class Trainer:
+    """One joint model of U-Net and text encoder, its average, optimiser and noise schedule."""
+
+    def __init__(self, batches: Batches, clock: loop.Clock, batch: int, tokenizer: Any) -> None:
+        import torch
+
+        self._batches, self._clock, self._batch = batches, clock, batch
+        self.module = torch.nn.ModuleDict(
+            {"unet": model.build_unet(), "text_encoder": model.build_text_encoder(tokenizer)}
+        ).train()
+        self.module["unet"].to(memory_format=torch.channels_last)
+        self.average = loop.Average(self.module)
+        self.optimiser = torch.optim.AdamW(
+            self.module.parameters(), lr=_PEAK_RATE, betas=(0.9, 0.99), weight_decay=0.01
+        )
+        self._signal = model.build_scheduler().alphas_cumprod
+
+    def take_step(self) -> float:
+        """One optimiser step on a fresh batch; the mean squared error of v."""
+        import torch
+
+        z, ids = self._batches.take(self._batch)
+        # One timestep in each of ``batch`` equal strata: less noise in the loss than chance.
+        t = (torch.arange(len(z)) + torch.rand(len(z))) / len(z) * len(self._signal)
+        t = t.long()
+        kept = self._signal[t].view(-1, 1, 1, 1)
+        noise = torch.randn_like(z)
+        noisy = kept.sqrt() * z + (1 - kept).sqrt() * noise
+        target = kept.sqrt() * noise - (1 - kept).sqrt() * z
+        said = self.module["text_encoder"](ids).last_hidden_state
+        noisy = noisy.contiguous(memory_format=torch.channels_last)
+        guess = self.module["unet"](noisy, t, encoder_hidden_states=said).sample
+        loss = torch.nn.functional.mse_loss(guess, target)
+        self._descend(loss)
+        return float(loss.detach())
+
+    def _descend(self, loss: Any) -> None:
+        import torch
+
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._clock.rate(_PEAK_RATE)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
+        self.optimiser.step()
+        self.average.update(self.module)
+
+
+def sample_latents(parts: Any, tokenizer: Any, texts: list[str], *, guidance: float = 3.5) -> Any:
+    """Latents (n, 12, 16, 16) drawn in 20 DDIM steps."""
+    import torch
+
+    scheduler = model.build_scheduler()
+    scheduler.set_timesteps(20)
+    z = torch.randn(
+        (len(texts), latents.CHANNELS, latents.GRID, latents.GRID),
+        generator=torch.Generator().manual_seed(0),
+    )
+    with torch.no_grad():
+        ids = tokenize(tokenizer, [""] * len(texts) + texts)
+        said = parts["text_encoder"](ids).last_hidden_state
+        for t in scheduler.timesteps:
+            guess = parts["unet"](torch.cat([z, z]), t, encoder_hidden_states=said).sample
+            plain, told = guess.chunk(2)
+            z = scheduler.step(plain + guidance * (told - plain), t, z).prev_sample
+    return z
+
+
+def contact_sheet(parts: Any, tokenizer: Any, codec: latents.Codec, path: Path) -> None:
+    """Draw 24 captions that training never saw, and write them side by side."""
+    from PIL import Image, ImageDraw
+
+    rng = np.random.default_rng(99)
+    texts = [
+        captions.plain_caption(world.random_scene(rng, test=True)) for _ in range(_SHEET_CAPTIONS)
+    ]
+    side = latents.PIXELS + 16
+    sheet = Image.new("RGB", (6 * 2 * side, 4 * side // 2 * 2), "white")
+    pen = ImageDraw.Draw(sheet)
+    for i, z in enumerate(sample_latents(parts, tokenizer, texts).numpy()):
+        pixels = ((codec.decode(z) + 1.0) * 127.5).clip(0, 255).astype(np.uint8)
+        x, y = i % 6 * 2 * side, i // 6 * side
+        sheet.paste(Image.fromarray(pixels.transpose(1, 2, 0)), (x, y + 12))
+        pen.text((x, y), texts[i], fill="black")
+    sheet.save(path)
+
+
+def main() -> None:
+    """Train for the planned minutes, or go on with a run that was stopped."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="checkpoints and sheets")
+    parser.add_argument("--minutes", type=float, default=90.0, help="planned training time")
+    parser.add_argument("--batch", type=int, default=48)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+
+    import torch
+
+    torch.set_num_threads(given.threads)
+    given.work.mkdir(parents=True, exist_ok=True)
+    codec = open_codec(given.work)
+    tokenizer = tokens.build_tokenizer(given.work / "tokenizer")
+    clock = loop.Clock(given.minutes * 60.0)
+    torch.manual_seed(given.seed)
+    batches = Batches(codec, tokenizer, given.seed)
+    trainer = Trainer(batches, clock, given.batch, tokenizer)
+    parts = {
+        "model": trainer.module,
+        "average": trainer.average.module,
+        "optimiser": trainer.optimiser,
+    }
+    saved = loop.Checkpoint(given.work / "unet.pt", parts)
+    if saved.load(clock):
+        torch.manual_seed(given.seed + clock.step)
+        batches.reseed(given.seed + clock.step)
+    step = _with_sheets(trainer, tokenizer, codec, given.work)
+    loop.run("U-Net", clock, step, saved, given.work / "unet.jsonl")
+    contact_sheet(trainer.average.module, tokenizer, codec, given.work / "sheet-final.png")
+
+
+def open_codec(work: Path) -> latents.Codec:
+    """The latent code of this work folder, fitted at first use."""
+    path = work / "codec.npz"
+    if not path.is_file():
+        latents.Codec.fit().save(path)
+    return latents.Codec.load(path)
+
+
+def _with_sheets(trainer: Trainer, tokenizer: Any, codec: latents.Codec, work: Path) -> Any:
+    last = time.monotonic()
+
+    def step() -> float:
+        nonlocal last
+        if time.monotonic() - last > _SHEET_EVERY_S:
+            name = f"sheet-{time.strftime('%H%M')}.png"
+            contact_sheet(trainer.average.module, tokenizer, codec, work / name)
+            last = time.monotonic()
+        return trainer.take_step()
+
+    return step
+
+
+if __name__ == "__main__":
+    main()

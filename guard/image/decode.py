@@ -132,9 +132,9 @@ def _from_pillow(image: Image.Image) -> Decoded:
 def _read(path: Path) -> bytes:
     try:
         if not path.exists():
-            raise InvalidImage(f"There is no file {path}.", hint="Check the name.")
+            raise InvalidImage(f"There is no file {str(path)!r}.", hint="Check the name.")
         if not path.is_file():
-            raise InvalidImage(f"{path} is not a file.", hint="Name a picture file.")
+            raise InvalidImage(f"{str(path)!r} is not a file.", hint="Name a picture file.")
         if path.stat().st_size > MAX_BYTES:
             raise _too_large(f"{path.stat().st_size:,} bytes")
         return path.read_bytes()

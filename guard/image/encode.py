@@ -39,8 +39,8 @@ WITHOUT_ALPHA = frozenset({"image/jpeg"})
 
 JPEG_QUALITY = 95
 AVIF_QUALITY = 90
-XMP_LIMIT = 65_502
-"""Bytes of XMP that fit one JPEG APP1 segment (65,533 less the 29 of its name, less a margin)."""
+XMP_LIMIT = 60_000
+"""Bytes of XMP: one JPEG APP1 segment holds 65,533, and Pillow's buffer 65,536 with all headers."""
 
 _XMP_TAG = 700  # TIFF tag of an XMP packet
 

@@ -19,7 +19,7 @@ IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 TC260 = "http://www.tc260.org.cn/ns/AIGC/1.0/"
 
 PROMPT_CHARS = 4000
-"""More of a prompt is cut: the packet must fit one JPEG segment (65,502 bytes)."""
+"""More of a prompt is cut: the packet must fit one JPEG segment (60,000 bytes)."""
 
 _NAMESPACES = {
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",

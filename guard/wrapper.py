@@ -335,6 +335,10 @@ def _output_class(pipeline: Any) -> Any:
     for parent in type(pipeline).__mro__:
         for value in vars(sys.modules[parent.__module__]).values():
             known = isinstance(value, type) and issubclass(value, BaseOutput)
-            if known and "images" in {f.name for f in dataclasses.fields(value)}:
+            if (
+                known
+                and dataclasses.is_dataclass(value)
+                and "images" in {f.name for f in dataclasses.fields(value)}
+            ):
                 return value
     return ImagePipelineOutput

@@ -12,7 +12,7 @@ from guard.audit.base import StoredRecord
 from guard.audit.commitments import confirms
 from guard.audit.nearest import FingerprintIndex
 from guard.audit.record import parse, to_us
-from guard.errors import AuditUnavailable, LogTampered, RecordNotFound
+from guard.errors import AuditUnavailable, InvalidRequest, LogTampered, RecordNotFound
 from guard.types import AuditReceipt, AuditRecord, Event, Fingerprint
 
 if TYPE_CHECKING:
@@ -112,13 +112,18 @@ class SqlAuditLog:
     def find_by_fingerprint(
         self, fingerprint: Fingerprint, max_distance: int
     ) -> tuple[StoredRecord, int] | None:
-        """The nearest record within ``max_distance`` bits (Hamming), with its distance."""
+        """The nearest record within ``max_distance`` bits (Hamming), with its distance.
+
+        Fingerprints of another algorithm or length never match. Raises InvalidRequest when
+        the bits are not hex.
+        """
+        bits = _bits(fingerprint)
         index = self._fingerprints.setdefault(
             fingerprint.algorithm, FingerprintIndex(fingerprint.algorithm)
         )
         with self.store.read() as reader:
             index.refresh(reader)
-            best = index.nearest(bytes.fromhex(fingerprint.bits), max_distance)
+            best = index.nearest(bits, max_distance)
             if best is None:
                 return None
             return self._stored(reader, best[0]), best[1]
@@ -144,6 +149,13 @@ class SqlAuditLog:
         return (
             prompt is None or confirms(salts.prompt, prompt, begun.prompt_commitment or "")
         ) and (user is None or confirms(salts.user, user, begun.user_commitment or ""))
+
+
+def _bits(fingerprint: Fingerprint) -> bytes:
+    try:
+        return bytes.fromhex(fingerprint.bits)
+    except ValueError:
+        raise InvalidRequest(f"The {fingerprint.algorithm} fingerprint is not hex.") from None
 
 
 def _lookup_tampered(what: str, record_id: str) -> LogTampered:

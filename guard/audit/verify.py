@@ -92,11 +92,11 @@ def verify_log(
             f"The head says {head.size:,} rows, the table has {stored:,}.", min(head.size, stored)
         )
     frontier = Frontier()
+    _check_noted(frontier, expected, found)
     for row in _rows(store, head.size, progress):
         _check_row(row, frontier.size, head.log_id, found)
         frontier.append(leaf_hash(row.leaf))
-        if expected and frontier.size == expected[0] and frontier.root.hex() != expected[1]:
-            found.add(f"The first {expected[0]:,} rows are not those noted earlier.")
+        _check_noted(frontier, expected, found)
     _check_head(frontier, head, found)
     if expected and expected[0] > head.size:
         found.add(f"The log once had {expected[0]:,} rows.", head.size)
@@ -135,6 +135,11 @@ def _check_row(row: LeafRow, place: int, log_id: str, found: _Findings) -> None:
     wrong = [name for name in COLUMN_NAMES if getattr(derived, name) != getattr(row.columns, name)]
     if wrong:
         found.add(f"Row {row.index:,}: not what the leaf says: {', '.join(wrong)}.", row.index)
+
+
+def _check_noted(frontier: Frontier, expected: tuple[int, str] | None, found: _Findings) -> None:
+    if expected and frontier.size == expected[0] and frontier.root.hex() != expected[1]:
+        found.add(f"The first {expected[0]:,} rows are not those noted earlier.")
 
 
 def _check_head(frontier: Frontier, head: Head, found: _Findings) -> None:

@@ -63,16 +63,6 @@ class Reader:
         )
         return [to_leaf_row(row) for row in self._connection.execute(statement)]
 
-    def hashes(self, start: int, stop: int) -> list[bytes]:
-        """The leaf hashes of indexes ``start`` to ``stop`` − 1, as stored."""
-        statement = (
-            select(LEAF.c.leaf_hash)
-            .where(LEAF.c.log_id == self._log_id)
-            .where(LEAF.c.leaf_index >= start, LEAF.c.leaf_index < stop)
-            .order_by(LEAF.c.leaf_index)
-        )
-        return [bytes(row[0]) for row in self._connection.execute(statement)]
-
     def events(self, record_id: str) -> list[LeafRow]:
         """Every event of a record, in order."""
         statement = (

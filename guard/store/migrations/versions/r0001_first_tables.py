@@ -121,7 +121,10 @@ def _sqlite_refusal(table: str, event: str, condition: str = "", why: str = "") 
     )
 
 
-_NOT_NEXT = "NEW.leaf_index <> (SELECT COALESCE(MAX(leaf_index) + 1, 0) FROM audit_leaf)"
+_NOT_NEXT = (
+    "NEW.leaf_index <> (SELECT COALESCE(MAX(leaf_index) + 1, 0) FROM audit_leaf "
+    "WHERE log_id = NEW.log_id)"
+)
 _SEEN = "EXISTS (SELECT 1 FROM audit_leaf WHERE record_id = NEW.record_id AND event = NEW.event)"
 
 # SQLite's REPLACE deletes the row in its way without firing DELETE triggers, so inserts that

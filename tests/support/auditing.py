@@ -1,0 +1,90 @@
+"""What tests of the audit log share: records to write, and where to write them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from guard.audit.log import SqlAuditLog
+from guard.types import (
+    Action,
+    AuditReceipt,
+    AuditRecord,
+    Event,
+    Fingerprint,
+    Mark,
+    Score,
+)
+from uuid6 import uuid7
+
+POSTGRES_VARIABLE = "GUARD_TEST_POSTGRES_URL"
+NO_POSTGRES = (
+    f"{POSTGRES_VARIABLE} is not set: run tests/support/with_postgres.sh pytest …, "
+    "or name a server whose user may create databases"
+)
+
+
+def new_record_id() -> str:
+    return str(uuid7())
+
+
+def started(record_id: str | None = None, **facts: object) -> AuditRecord:
+    """A record as the pipeline opens it."""
+    values: dict[str, object] = {
+        "policy": "default",
+        "policy_digest": "ab" * 32,
+        "action": Action.ALLOW,
+        "software": "genguard/test",
+    }
+    values |= facts
+    return AuditRecord(  # type: ignore[arg-type]
+        record_id=record_id or new_record_id(),
+        event=values.pop("event", Event.STARTED),
+        at=values.pop("at", datetime.now(UTC)),
+        **values,
+    )
+
+
+def pictured(record_id: str, event: Event = Event.RELEASED, **facts: object) -> AuditRecord:
+    """A record whose picture was made, marked and signed."""
+    values: dict[str, object] = {
+        "model": "demo-1",
+        "seed": 7,
+        "scores": (Score("nudity", 0.125, 0.5, "opennsfw", "cd" * 32),),
+        "mark": Mark("genguard-pilot-1", secrets.token_hex(8), 42.5),
+        "fingerprint": Fingerprint("pdq", secrets.token_hex(32)),
+        "asset_sha256": secrets.token_hex(32),
+        "media_type": "image/png",
+        "manifest_label": "urn:c2pa:test",
+        "certificate_fingerprint": "ef" * 32,
+    }
+    return started(record_id, event=event, **(values | facts))
+
+
+def write_released(log: SqlAuditLog, **facts: object) -> tuple[AuditRecord, AuditReceipt]:
+    """A record from start to release."""
+    record_id = new_record_id()
+    log.start(started(record_id), prompt="a lighthouse", user="user-1")
+    record = pictured(record_id, **facts)
+    return record, log.finish(record, manifest=b"manifest of " + record_id.encode())
+
+
+@contextmanager
+def fresh_postgres() -> Iterator[str]:
+    """The URL of a new, empty database on the test server; dropped afterwards."""
+    import psycopg
+    from sqlalchemy import make_url
+
+    url = make_url(os.environ[POSTGRES_VARIABLE])
+    server = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    name = f"guard_test_{secrets.token_hex(6)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    try:
+        yield url.set(database=name).render_as_string(hide_password=False)
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

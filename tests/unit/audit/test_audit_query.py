@@ -1,0 +1,173 @@
+"""Lists, single records, counts and exports."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from auditing import new_record_id, pictured, started, write_released
+from guard.audit import export, query
+from guard.audit.canonical import canonical_json
+from guard.audit.export import export_csv, export_jsonl
+from guard.audit.log import SqlAuditLog
+from guard.audit.merkle import leaf_hash, root
+from guard.audit.query import list_records, show, stats
+from guard.audit.verify import verify_log
+from guard.errors import RecordNotFound
+from guard.types import Event, Score, Stage
+
+DAY = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def story(log: SqlAuditLog) -> SqlAuditLog:
+    """Three records: one released (tenant a), one blocked at the prompt, one failed (tenant b)."""
+    ids = [new_record_id() for _ in range(3)]
+    at = [DAY + timedelta(hours=6 * step) for step in range(6)]
+    log.start(started(ids[0], at=at[0], tenant="a"), prompt="x", user=None)
+    shown = (Score("gore", 0.9, 0.5, "clip", ""), Score("nudity", 0.1, 0.5, "opennsfw", ""))
+    log.finish(pictured(ids[0], at=at[1], tenant="a", scores=shown))
+    log.start(started(ids[1], at=at[2]), prompt="x", user=None)
+    log.finish(
+        started(
+            ids[1],
+            event=Event.BLOCKED,
+            at=at[3],
+            stage=Stage.PROMPT,
+            rules=("real_people", "hate-100%"[:8]),
+            reasons=("hate",),
+        )
+    )
+    log.start(started(ids[2], at=at[4], tenant="b", policy="strict"), prompt="x", user=None)
+    log.finish(
+        started(
+            ids[2],
+            event=Event.FAILED,
+            at=at[5],
+            tenant="b",
+            policy="strict",
+            stage=Stage.GENERATE,
+            rules=("real-people",),
+        )
+    )
+    return log
+
+
+def indexes(log: SqlAuditLog, **narrow: object) -> list[int]:
+    return [entry.index for entry in list_records(log, **narrow)]  # type: ignore[arg-type]
+
+
+def test_lists_are_newest_first(story: SqlAuditLog) -> None:
+    assert indexes(story) == [5, 4, 3, 2, 1, 0]
+    assert indexes(story, limit=2) == [5, 4]
+
+
+@pytest.mark.parametrize(
+    ("narrow", "expected"),
+    [
+        ({"event": Event.STARTED}, [4, 2, 0]),
+        ({"event": "failed"}, [5]),
+        ({"stage": Stage.PROMPT}, [3]),
+        ({"stage": "sign"}, []),
+        ({"tenant": "a"}, [1, 0]),
+        ({"rule": "real_people"}, [3]),  # '_' is no wildcard
+        ({"rule": "real-people"}, [5]),
+        ({"rule": "real"}, []),  # nor is a part of a rule the rule
+        ({"rule": "%"}, []),
+        ({"category": "gore"}, [1]),
+        ({"category": "nudity"}, []),  # scored, but below its threshold
+        ({"since": DAY + timedelta(hours=18)}, [5, 4, 3]),
+        ({"until": DAY + timedelta(hours=18)}, [2, 1, 0]),
+        ({"since": DAY, "until": DAY + timedelta(hours=7)}, [1, 0]),
+        ({"tenant": "b", "event": "started"}, [4]),
+        ({"tenant": "' OR 1=1 --"}, []),
+    ],
+)
+def test_lists_narrow(story: SqlAuditLog, narrow: dict[str, object], expected: list[int]) -> None:
+    assert indexes(story, **narrow) == expected
+
+
+def test_pages_do_not_show(story: SqlAuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query, "PAGE", 2)
+    assert indexes(story) == [5, 4, 3, 2, 1, 0]
+    assert indexes(story, limit=3) == [5, 4, 3]
+
+
+def test_one_record_shows_all_its_events(story: SqlAuditLog) -> None:
+    record_id = list_records(story, tenant="a")[0].record.record_id
+    entries = show(story, record_id)
+    assert [entry.record.event for entry in entries] == [Event.STARTED, Event.RELEASED]
+    assert [entry.receipt.index for entry in entries] == [0, 1]
+    assert indexes(story, record_id=record_id) == [1, 0]
+    with pytest.raises(RecordNotFound, match="no record"):
+        show(story, new_record_id())
+
+
+def test_times_need_a_zone(story: SqlAuditLog) -> None:
+    with pytest.raises(ValueError, match="no zone"):
+        list_records(story, since=datetime(2026, 1, 1))  # noqa: DTZ001 - the point
+
+
+def test_counts(story: SqlAuditLog) -> None:
+    assert stats(story) == {
+        "events": 6,
+        "records": 3,
+        "by_event": {"started": 3, "released": 1, "blocked": 1, "failed": 1},
+        "by_stage": {"prompt": 1, "generate": 1},
+        "by_policy": {"default": 4, "strict": 2},
+        "by_model": {"demo-1": 1},
+        "by_tenant": {"a": 2, "b": 2},
+        "by_rule": {"real_people": 1, "hate-100": 1, "real-people": 1},
+        "by_day": {
+            "2026-11-23": {"started": 1, "released": 1},
+            "2026-11-24": {"started": 2, "blocked": 1, "failed": 1},
+        },
+    }
+
+
+def test_counts_of_nothing(log: SqlAuditLog) -> None:
+    figures = stats(log)
+    assert figures["events"] == figures["records"] == 0
+    assert not any(value for value in figures.values())
+
+
+def test_json_lines_let_the_tree_be_rebuilt(
+    story: SqlAuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "PAGE", 4)
+    file = io.StringIO()
+    assert export_jsonl(story, file) == 6
+    rows = [json.loads(line) for line in file.getvalue().splitlines()]
+    assert [row["index"] for row in rows] == list(range(6))
+    hashes = [leaf_hash(canonical_json(row["leaf"])) for row in rows]
+    assert [row["leaf_hash"] for row in rows] == [one.hex() for one in hashes]
+    assert root(hashes).hex() == verify_log(story).root
+
+
+def test_csv_has_a_column_for_everything(story: SqlAuditLog) -> None:
+    file = io.StringIO()
+    assert export_csv(story, file) == 6
+    rows = list(csv.DictReader(io.StringIO(file.getvalue())))
+    assert [row["index"] for row in rows] == [str(i) for i in range(6)]
+    assert rows[3]["rules"] == "real_people hate-100"
+    assert rows[3]["at"] == "2026-11-24T06:00:00+00:00"
+    assert rows[0]["tenant"] == "a"
+    assert rows[2]["tenant"] == ""
+
+
+@pytest.mark.parametrize("tenant", ["=1+1", "+1", "-1", "@SUM(A1)"])
+def test_csv_cells_are_no_formulas(log: SqlAuditLog, tenant: str) -> None:
+    write_released(log, tenant=tenant)
+    file = io.StringIO()
+    export_csv(log, file)
+    assert list(csv.DictReader(io.StringIO(file.getvalue())))[1]["tenant"] == f"'{tenant}"
+
+
+def test_exports_of_nothing(log: SqlAuditLog) -> None:
+    assert export_jsonl(log, io.StringIO()) == 0
+    file = io.StringIO()
+    assert export_csv(log, file) == 0
+    assert file.getvalue().startswith("index,leaf_hash,record_id,event,at,")

@@ -1,0 +1,107 @@
+"""Harmless company: what turns a term or a name into something else.
+
+``contexts.txt`` holds lines ``terms | after or before | words``: the term is harmless when one of the
+words follows (precedes) it closely, in the same part of the sentence. ``*name*`` as the term means
+any name of a person ("Van Gogh museum"). A third kind, ``phrase``, is harmless as a whole. Words
+between the two may describe, but not be a person: "nude pink nail polish" is a colour, "nude woman
+with nail polish" is not.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from guard.prompt.lexicon import Hit, Name, folder
+from guard.prompt.tokens import BREAK, Words, canonical
+
+ANY_NAME: Final = "*name*"
+
+REACH: Final = 2
+"""Words that may stand between a term and what makes it harmless."""
+
+NAME_REACH: Final = 0
+"""After a name the place must follow at once: "Paris Hilton hotel"."""
+
+_PERSONS: Final = frozenset(
+    "woman women girl girls man men boy boys lady ladies female male females males guy guys chick "
+    "babe babes teen teens teenager model models person people human body bodies figure figures "
+    "she he her his him they wife husband mother father daughter son actress actor singer "
+    "celebrity couple couples goddess queen princess nurse teacher student anime waifu elf "
+    "witch portrait and in on wearing holding with of sitting standing lying posing".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """Harmless words by term, and harmless phrases (canonical, a space at both ends)."""
+
+    after: dict[str, frozenset[str]]
+    before: dict[str, frozenset[str]]
+    phrases: tuple[str, ...]
+
+    def with_phrases(self, phrases: Sequence[str]) -> Contexts:
+        """These contexts and the phrases of a policy."""
+        added = tuple(f" {canonical(one)} " for one in phrases if canonical(one))
+        return Contexts(self.after, self.before, self.phrases + added)
+
+    def phrase_ranges(self, words: Words) -> list[tuple[int, int]]:
+        """Token ranges of the harmless phrases of a text."""
+        ranges = []
+        for phrase in self.phrases:
+            start = words.text.find(phrase)
+            while start >= 0:
+                ranges.append(words.at(start + 1, start + len(phrase)))
+                start = words.text.find(phrase, start + 1)
+        return ranges
+
+    def harmless(self, words: Words, hit: Hit, ranges: list[tuple[int, int]]) -> bool:
+        """Whether the company of a plainly written hit makes it harmless."""
+        if hit.how or hit.last == 0:
+            return False
+        if any(first <= hit.first and hit.last <= last for first, last in ranges):
+            return True
+        is_name = isinstance(hit.entry, Name)
+        term, reach = (ANY_NAME, NAME_REACH) if is_name else (hit.entry.text, REACH)
+        texts = [token.text for token in words.tokens]
+        behind = texts[hit.last : hit.last + reach + 2]
+        ahead = texts[max(0, hit.first - reach - 2) : hit.first][::-1]
+        if is_name and behind[:1] == ["s"]:
+            behind = behind[1:]
+        return _meets(behind, self.after.get(term), reach, forward=True) or _meets(
+            ahead, self.before.get(term), reach, forward=False
+        )
+
+
+def _meets(company: list[str], wanted: frozenset[str] | None, reach: int, *, forward: bool) -> bool:
+    """Whether a wanted word or pair of words comes before a break or a person does."""
+    if not wanted:
+        return False
+    for position, word in enumerate(company[: reach + 1]):
+        pair = company[position : position + 2]
+        if word in wanted or " ".join(pair if forward else pair[::-1]) in wanted:
+            return True
+        if word == BREAK or word in _PERSONS:
+            return False
+    return False
+
+
+@functools.cache
+def shipped_contexts() -> Contexts:
+    """The contexts of ``contexts.txt``."""
+    tables: dict[str, dict[str, frozenset[str]]] = {"after": {}, "before": {}}
+    phrases = []
+    for line in (folder() / "contexts.txt").read_text(encoding="utf-8").splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        if line.startswith("phrase:"):
+            phrases += [canonical(one) for one in line.removeprefix("phrase:").split(",")]
+            continue
+        terms, side, words = (part.strip() for part in line.split("|"))
+        given = frozenset(canonical(word) for word in words.split(","))
+        for term in terms.split(","):
+            key = term.strip() if term.strip() == ANY_NAME else canonical(term)
+            tables[side][key] = tables[side].get(key, frozenset()) | given
+    return Contexts(tables["after"], tables["before"], ()).with_phrases(phrases)

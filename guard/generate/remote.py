@@ -14,7 +14,7 @@ import email.utils
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from guard.errors import GuardError, InvalidRequest, ModelUnavailable, StageMisbehaved
 from guard.image.decode import decode
@@ -34,6 +34,12 @@ ATTEMPTS = 4
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 30.0
 """A longer Retry-After is not waited for: the request fails and says when to come back."""
+
+ONE_AT_A_TIME = ("dall-e-3",)
+"""Models whose API draws one picture a request; several are asked for one after the other."""
+
+ALWAYS_BASE64 = ("gpt-image",)
+"""Models that answer base64 only, and refuse to be asked for it."""
 
 RETRIED = frozenset({408, 409, 429, 500, 502, 503, 504})
 REFUSAL_CODES = frozenset({"content_policy_violation", "moderation_blocked", "content_filter"})
@@ -91,18 +97,24 @@ class OpenAIImagesGenerator:
         import httpx
 
         timeout = httpx.Timeout(self._timeout, connect=min(CONNECT_SECONDS, self._timeout))
+        times = request.count if self._name.startswith(ONE_AT_A_TIME) else 1
         with httpx.Client(timeout=timeout, follow_redirects=False) as client:
-            answer = self._ask(client, request)
-            pictures = [self._picture(client, entry) for entry in _entries(answer)]
+            entries = [
+                entry
+                for _ in range(times)
+                for entry in _entries(self._ask(client, request, request.count // times))
+            ]
+            pictures = [self._picture(client, entry) for entry in entries]
         if len(pictures) != request.count:
             raise StageMisbehaved(
                 f"{self.model} answered {len(pictures)} pictures instead of {request.count}."
             )
         return tuple(RawImage(decode(data).pixels, None, self.model) for data in pictures)
 
-    def _ask(self, client: httpx.Client, request: GenerationRequest) -> Any:
-        fields: dict[str, Any] = {"model": self._name, "prompt": request.prompt}
-        fields |= {"n": request.count, "response_format": "b64_json"}
+    def _ask(self, client: httpx.Client, request: GenerationRequest, count: int) -> Any:
+        fields: dict[str, Any] = {"model": self._name, "prompt": request.prompt, "n": count}
+        if not self._name.startswith(ALWAYS_BASE64):
+            fields["response_format"] = "b64_json"
         if request.size:
             fields["size"] = f"{request.size[0]}x{request.size[1]}"
         if request.input_image is None:
@@ -139,7 +151,7 @@ class OpenAIImagesGenerator:
         raise AssertionError("the last attempt returns or raises")  # pragma: no cover
 
     def _unreachable(self, error: Exception) -> ModelUnavailable:
-        host = urlsplit(self._base).hostname or "the server"
+        host = _split(self._base).hostname or "the server"
         slow = "Timeout" in type(error).__name__
         what = f"did not answer within {self._timeout:.0f} s" if slow else "cannot be reached"
         return ModelUnavailable(
@@ -194,11 +206,8 @@ class OpenAIImagesGenerator:
     def _fetch(self, client: httpx.Client, url: str) -> bytes:
         import httpx
 
-        try:
-            wanted, home = urlsplit(url), urlsplit(self._base)
-            same = (wanted.scheme, wanted.netloc) == (home.scheme, home.netloc)
-        except ValueError:
-            wanted, same = urlsplit(""), False
+        wanted, home = _split(url), _split(self._base)
+        same = (wanted.scheme, wanted.netloc) == (home.scheme, home.netloc)
         if not same and wanted.scheme != "https":
             raise StageMisbehaved(f"{self.model} answered an address that is not fetched.")
         try:
@@ -219,14 +228,24 @@ def _read(
 ) -> tuple[int, httpx.Headers, bytes]:
     """Status, headers and at most ``MAX_RESPONSE_BYTES`` of body."""
     data = bytearray()
-    with client.stream(method, url, headers=dict(headers), **body) as response:
-        for chunk in response.iter_bytes():
+    # Uncompressed: a few kilobytes must not unpack to gigabytes.
+    asked = {**headers, "Accept-Encoding": "identity"}
+    with client.stream(method, url, headers=asked, **body) as response:
+        for chunk in response.iter_raw():
             data += chunk
             if len(data) > MAX_RESPONSE_BYTES:
                 raise StageMisbehaved(
                     f"The server's answer is larger than {MAX_RESPONSE_BYTES >> 20} MiB."
                 )
         return response.status_code, response.headers, bytes(data)
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of a URL; empty ones for what is none."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def _json(data: bytes) -> Any:

@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def tiny_pipeline_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that ``StableDiffusionPipeline.from_pretrained`` opens: 64 × 64, under a megabyte."""
+    """A folder that ``StableDiffusionPipeline.from_pretrained`` opens; 64 × 64 pixels."""
     import torch
     from diffusers import (
         AutoencoderKL,

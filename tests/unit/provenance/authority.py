@@ -27,7 +27,17 @@ def name(common: str) -> x509.Name:
 
 
 def usage(*, ca: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(not ca, not ca, False, False, False, ca, ca, False, False)
+    return x509.KeyUsage(
+        digital_signature=not ca,
+        content_commitment=not ca,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=ca,
+        crl_sign=ca,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 @dataclass
@@ -50,7 +60,7 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(start)
             .not_valid_after(start + timedelta(days=30))
-            .add_extension(x509.BasicConstraints(True, None), critical=True)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(usage(ca=True), critical=True)
             .add_extension(self.id, critical=False)
             .sign(self.key, hashes.SHA256())
@@ -78,7 +88,7 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now + validity[0])
             .not_valid_after(now + validity[1])
-            .add_extension(x509.BasicConstraints(False, None), critical=True)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(usage(ca=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(list(eku)), critical=eku == (TIME_STAMPING,))
             .add_extension(

@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from guard.errors import (
+    InvalidImage,
+    KeyInvalid,
+    SettingsInvalid,
+    StageMisbehaved,
+    Unavailable,
+)
+from guard.image.decode import decode
+from guard.image.encode import EXTENSIONS, encode
+from guard.provenance import sign as module
+from guard.provenance.keys import load_signing_keys
+from guard.provenance.read import ManifestReading, read_manifest
+from guard.provenance.sign import C2paSigner
+from guard.provenance.trust import TrustList, context_for
+from guard.provenance.xmp import xmp_packet
+from guard.types import Origin
+
+from .authority import SERVER, Authority
+from .kit import RECORD_ID, facts, picture, sign, with_store
+
+SECRET_PROMPT = "a very secret wish about violet herons"
+
+
+@pytest.mark.parametrize("media_type", list(EXTENSIONS))
+def test_what_is_signed(signer: C2paSigner, media_type: str) -> None:
+    encoded = encode(picture(), media_type)
+    asset = signer.sign(encoded, media_type, facts())
+    assert asset.media_type == media_type
+    assert asset.sha256 == hashlib.sha256(asset.bytes).hexdigest()
+    assert asset.manifest_label.startswith("urn:c2pa:")
+    assert asset.certificate_fingerprint == signer.certificate_fingerprint
+    assert np.array_equal(decode(asset.bytes).pixels, decode(encoded).pixels)
+    assert len(asset.bytes) - len(encoded) < 8000, "no thumbnail"
+
+
+def test_alpha_and_labels_survive(signer: C2paSigner) -> None:
+    alpha = np.tile(np.arange(128, dtype=np.uint8), (96, 1))
+    encoded = encode(picture(), "image/png", xmp=xmp_packet(facts()), alpha=alpha)
+    asset = signer.sign(encoded, "image/png", facts())
+    back = decode(asset.bytes)
+    assert back.alpha is not None
+    assert np.array_equal(back.alpha, alpha)
+    assert b"trainedAlgorithmicMedia" in asset.bytes
+
+
+@pytest.mark.parametrize("media_type", list(EXTENSIONS))
+@pytest.mark.parametrize("origin", list(Origin))
+def test_no_prompt_in_any_file(signer: C2paSigner, media_type: str, origin: Origin) -> None:
+    """Facts without a prompt: not a word of it, in no encoding, in no place of the file."""
+    parent = None if origin is Origin.GENERATED else encode(picture(), "image/png")
+    stated = facts(origin, parent=parent)
+    encoded = encode(picture(), media_type, xmp=xmp_packet(stated))
+    data = signer.sign(encoded, media_type, stated).bytes
+    for trace in (b"prompt\x00", b'"prompt"', b"AIPromptInformation", b"fprompt"):
+        assert trace not in data
+    told = facts(origin, parent=parent, prompt=SECRET_PROMPT)
+    data = signer.sign(encode(picture(), media_type), media_type, told).bytes
+    assert SECRET_PROMPT.encode() in data, "the search would have found it"
+
+
+def test_nothing_of_the_machine_is_in_the_file(signer: C2paSigner, home: Path) -> None:
+    data = sign(signer)
+    assert str(home).encode() not in data
+    assert b"PRIVATE KEY" not in data
+
+
+def test_many_threads_share_a_signer(signer: C2paSigner, trust: TrustList) -> None:
+    states: list[tuple[str | None, str | None]] = []
+    errors: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            for turn in range(6):
+                record = f"{RECORD_ID[:-2]}{number}{turn}"
+                kind = ("image/png", "image/jpeg", "image/webp")[turn % 3]
+                data = sign(signer, kind, seed=number, record_id=record)
+                reading = read_manifest(data, kind, trust)
+                states.append((reading and reading.state, reading and reading.record_id))
+        except BaseException as error:  # noqa: BLE001  # reported below
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert len({record for _, record in states}) == 48
+    assert {state for state, _ in states} == {"trusted"}
+
+
+def test_a_certificate_that_c2pa_refuses(tmp_path: Path) -> None:
+    keys = load_signing_keys(tmp_path, *Authority().issue(tmp_path, eku=(SERVER,)))
+    with pytest.raises(KeyInvalid, match="does not accept"):
+        C2paSigner(keys).sign(encode(picture(), "image/png"), "image/png", facts())
+
+
+def test_a_key_that_the_library_cannot_use(home: Path) -> None:
+    keys = replace(load_signing_keys(home), key_pem=b"nonsense")
+    with pytest.raises(KeyInvalid, match="does not accept"):
+        C2paSigner(keys)
+
+
+def test_a_certificate_that_expires_while_running(home: Path) -> None:
+    keys = replace(load_signing_keys(home), expires=datetime.now(UTC) - timedelta(seconds=1))
+    with pytest.raises(KeyInvalid, match="expired"):
+        C2paSigner(keys).sign(encode(picture(), "image/png"), "image/png", facts())
+
+
+def test_a_time_stamping_authority_that_does_not_answer(home: Path) -> None:
+    signer = C2paSigner(load_signing_keys(home), "http://127.0.0.1:9/tsa")
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1") as caught:
+        signer.sign(encode(picture(), "image/png"), "image/png", facts())
+    assert "GUARD_TSA_URL" in caught.value.hint
+
+
+@pytest.mark.parametrize("url", ["", "ftp://x", "localhost:80", "http://"])
+def test_a_bad_time_stamping_address(home: Path, url: str) -> None:
+    with pytest.raises(SettingsInvalid, match="GUARD_TSA_URL"):
+        C2paSigner(load_signing_keys(home), url)
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_picture(signer: C2paSigner, data: bytes) -> None:
+    with pytest.raises((StageMisbehaved, InvalidImage)):
+        signer.sign(data, "image/png", facts())
+
+
+def test_a_format_that_carries_no_manifest(signer: C2paSigner) -> None:
+    with pytest.raises(StageMisbehaved, match="cannot be signed"):
+        signer.sign(encode(picture(), "image/png"), "image/bmp", facts())
+
+
+@pytest.mark.parametrize(
+    ("reading", "message"),
+    [
+        (None, "no manifest"),
+        (ManifestReading("invalid", problems=("claimSignature.mismatch",)), "claimSignature"),
+        (ManifestReading("valid"), "does not verify"),
+        (ManifestReading("trusted", label="urn:c2pa:x", record_id="other"), "another record"),
+    ],
+)
+def test_what_does_not_read_back_is_not_handed_out(
+    signer: C2paSigner, monkeypatch: pytest.MonkeyPatch, reading: ManifestReading, message: str
+) -> None:
+    monkeypatch.setattr(module, "read_manifest", lambda *_: reading)
+    with pytest.raises(StageMisbehaved, match=message):
+        sign(signer)
+
+
+def test_a_changed_picture_is_not_handed_out(
+    signer: C2paSigner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = C2paSigner._build
+
+    def other(self: C2paSigner, encoded: bytes, media_type: str, stated: Any) -> bytes:
+        return real(self, encode(picture(7), media_type), media_type, stated)
+
+    monkeypatch.setattr(C2paSigner, "_build", other)
+    with pytest.raises(StageMisbehaved, match="changed the picture"):
+        sign(signer)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "AVIF", "WEBP", "JPEG"])
+def test_originals_of_every_format(signer: C2paSigner, trust: TrustList, kind: str) -> None:
+    from PIL import Image
+
+    out = BytesIO()
+    Image.fromarray(picture()).save(out, kind)
+    data = sign(signer, origin=Origin.UNKNOWN, parent=out.getvalue())
+    reading = read_manifest(data, "image/png", trust)
+    assert reading is not None
+    assert reading.state == "trusted"
+
+
+def test_an_original_whose_manifest_is_broken(signer: C2paSigner, trust: TrustList) -> None:
+    broken = with_store(encode(picture(), "image/png"), b"\0\0\0\x20jumbgarbagegarbagegarbage!")
+    data = sign(signer, origin=Origin.UNKNOWN, parent=broken, parent_media_type="image/png")
+    reading = read_manifest(data, "image/png", trust)
+    assert reading is not None
+    assert reading.state == "trusted"
+
+
+def test_an_original_that_is_no_picture(signer: C2paSigner) -> None:
+    with pytest.raises((InvalidImage, StageMisbehaved)):
+        sign(signer, origin=Origin.UNKNOWN, parent=b"junk", parent_media_type="image/png")
+
+
+def test_when_the_bare_original_does_not_help_either(
+    signer: C2paSigner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from c2pa import C2paError
+
+    def fail(*_: Any) -> bytes:
+        raise C2paError("Other: no")
+
+    parent = sign(signer)
+    monkeypatch.setattr(C2paSigner, "_build", fail)
+    with pytest.raises(StageMisbehaved, match="Other: no"):
+        sign(signer, origin=Origin.UNKNOWN, parent=parent)
+    with pytest.raises(StageMisbehaved, match="Other: no"):
+        sign(signer, origin=Origin.UNKNOWN, parent=encode(picture(), "image/png"))
+
+
+def test_contexts_are_made_once(trust: TrustList) -> None:
+    assert context_for(trust) is context_for(TrustList(trust.lists))
+    assert context_for(trust) is not context_for(trust, "tsa.example")
+
+
+# -- rules of the official asset rubric (conformance 0.2 for C2PA 2.4), as far as they concern us --
+
+
+@pytest.mark.parametrize("origin", list(Origin))
+def test_rubric(signer: C2paSigner, trust: TrustList, origin: Origin) -> None:
+    import json
+
+    from c2pa import Reader
+
+    parent = None if origin is Origin.GENERATED else encode(picture(), "image/png")
+    data = sign(signer, origin=origin, parent=parent)
+    with Reader("image/png", BytesIO(data), context=context_for(trust)) as reader:
+        manifest = json.loads(reader.crjson())["manifests"][0]
+    assertions, claim = manifest["assertions"], manifest["claim.v2"]
+    actions = assertions["c2pa.actions.v2"]["actions"]
+    assert manifest["label"].startswith("urn:c2pa:")
+    assert not manifest["validationResults"]["failure"]
+    assert claim["claim_generator_info"]["specVersion"] == "2.4.0"
+    assert "allActionsIncluded" in assertions["c2pa.actions.v2"]
+    assert actions[0]["action"] in {"c2pa.created", "c2pa.opened"}
+    for action in actions:
+        opened = action["action"] == "c2pa.opened"
+        perceptible = action["action"] in {"c2pa.created", "c2pa.edited"}
+        assert ("digitalSourceType" in action) == perceptible
+        if opened:
+            assert action["parameters"]["ingredients"]
+        assert action["action"] != "c2pa.watermarked"
+        assert "description" not in action.get("parameters", {})
+    deprecated = {"c2pa.claim", "c2pa.actions", "c2pa.ingredient", "c2pa.ingredient.v2"}
+    assert not deprecated & set(assertions)
+    assert all("." in label for label in assertions)
+    parents = [one for one in assertions.values() if one.get("relationship") == "parentOf"]
+    assert len(parents) == (0 if origin is Origin.GENERATED else 1)
+    created = {one["url"].rpartition("/")[2] for one in claim["created_assertions"]}
+    assert "org.genguard.record" in created
+    assert {label for label in assertions if label.startswith("c2pa.soft-binding")} <= created

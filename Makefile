@@ -1,0 +1,51 @@
+# For developers. Users need no make: see README.md. `make help` lists the targets.
+PYTHON ?= .venv/bin/python
+BIN := $(dir $(PYTHON))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test test-fast lint format docs bench-demo bench-prompts bench-watermark bench-audit bench-overhead wheel nightly clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+setup:  ## make .venv with everything that tests need
+	python3 -m venv .venv && .venv/bin/pip install -e '.[dev,postgres]'
+
+test:  ## all tests; those for PostgreSQL need GUARD_TEST_POSTGRES_URL
+	$(PYTHON) -m pytest
+
+test-fast:  ## all tests but the slow ones
+	$(PYTHON) -m pytest -m 'not slow' -q
+
+lint:  ## ruff, mypy --strict, import-linter
+	$(BIN)ruff check . && $(BIN)ruff format --check . && $(BIN)mypy -p guard -p cli && $(BIN)lint-imports
+
+format:  ## let ruff mend what it can
+	$(BIN)ruff check --fix . && $(BIN)ruff format .
+
+docs:  ## write docs/reference and README's help block anew
+	$(PYTHON) docs/build_reference.py
+
+bench-demo:  ## does the demo model draw what its captions say?
+	$(PYTHON) tests/benchmarks/bench_demo.py
+
+bench-prompts:  ## prompt screening: caught, falsely caught, seconds
+	$(PYTHON) tests/benchmarks/bench_prompts.py
+
+bench-watermark:  ## the mark: survival, false positives, visibility
+	$(PYTHON) tests/benchmarks/bench_watermark.py
+
+bench-audit:  ## the log: rows a second, recovery after kills
+	$(PYTHON) tests/benchmarks/bench_audit.py
+
+bench-overhead:  ## what the guard costs a picture, by stage
+	$(PYTHON) tests/benchmarks/bench_overhead.py
+
+wheel:  ## sdist and wheel in dist/
+	$(PYTHON) -m build
+
+nightly:  ## everything that takes longer than .ci/run may
+	$(MAKE) lint test bench-demo bench-prompts bench-watermark bench-audit bench-overhead
+
+clean:  ## what builds and tests leave behind; .venv stays
+	rm -rf build dist *.egg-info .coverage* htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -32,6 +32,11 @@ def unavailable(place: Place, error: BaseException) -> AuditUnavailable:
     cause = getattr(error, "orig", None) or error
     lines = str(cause).strip().splitlines()
     reason = place.redact(lines[0]) if lines else type(cause).__name__
+    if isinstance(error, ImportError):
+        return AuditUnavailable(
+            f"The driver for {place.name} is missing: {reason}.",
+            hint="Install it with: pip install 'genguard[postgres]'",
+        )
     low = reason.lower()
     hint = next((hint for words, hint in _HINTS if any(w in low for w in words)), _DEFAULT_HINT)
     return AuditUnavailable(f"The audit database {place.name} failed: {reason}.", hint=hint)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from guard.errors import AuditUnavailable, LogTampered
 from guard.store.border import border
@@ -41,6 +42,8 @@ class Store:
         if place.file is not None:
             self._lock = FileLock(place.file.with_name(place.file.name + ".lock"), timeout_seconds)
         self._log_id = ""
+        self._busy_at_fork = False
+        _STORES.add(self)
 
     @property
     def name(self) -> str:
@@ -84,29 +87,55 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Reader]:
         """A transaction that only reads; it neither waits for writers nor makes them wait."""
-        self._after_fork()
-        with border(self._place), self._engine.connect() as bare:
+        with border(self._place), self._connect() as bare:
             connection = bare.execution_options(guard_reads=True)
             with connection.begin():
                 yield Reader(connection, self._log_id)
 
     @contextmanager
     def _exclusive(self) -> Iterator[Connection]:
-        self._after_fork()
-        with self._lock.held() if self._lock else nullcontext(), self._engine.begin() as connection:
+        queue = self._lock.held() if self._lock else nullcontext()
+        with queue, self._connect() as connection, connection.begin():
             yield connection
 
-    def _after_fork(self) -> None:
-        # A forked child must not talk over its parent's connections.
+    def _connect(self) -> Connection:
         if self._pid != os.getpid():
+            if self._busy_at_fork:
+                raise AuditUnavailable(
+                    "This process was forked in the middle of a write to the audit log.",
+                    hint="Open the log after forking, or start processes by spawning.",
+                )
             self._pid = os.getpid()
             self._engine.dispose(close=False)
+        return self._engine.connect()
+
+    def prepare_fork(self) -> None:
+        """Close what is idle: neither SQLite's locks nor a socket can be shared with a child.
+
+        SQLite keeps its locks in memory of the process: a child that inherits an open database
+        believes in locks it does not hold, and may corrupt it (sqlite.org/howtocorrupt.html,
+        section 2.6).
+        """
+        pool = self._engine.pool
+        self._busy_at_fork = isinstance(pool, QueuePool) and pool.checkedout() > 0
+        self._engine.dispose()
 
     def close(self) -> None:
         """Give connections and the lock file back."""
         self._engine.dispose()
         if self._lock is not None:
             self._lock.close()
+
+
+_STORES: weakref.WeakSet[Store] = weakref.WeakSet()
+
+
+def _prepare_fork() -> None:
+    for store in list(_STORES):
+        store.prepare_fork()
+
+
+os.register_at_fork(before=_prepare_fork)
 
 
 def open_store(url: str, *, create: bool = True, timeout_seconds: float = 30.0) -> Store:

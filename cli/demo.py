@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from guard.pipeline import Guard
 
 PROMPT = "a red heart above a blue star on a yellow background"
-FORBIDDEN = "a nude portrait of Scarlett Johansson"
+FORBIDDEN = "a castle in the style of Greg Rutkowski"
 SEED = 7
 REENCODED_QUALITY = 80
 """JPEG quality of the copy: about what a messenger makes of a picture."""

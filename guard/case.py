@@ -107,12 +107,15 @@ class Case:
         self.record = dataclasses.replace(self.record, **facts)
 
     def weigh(self, decision: Decision) -> None:
-        """Add a stage's decision to those before it; the severest action stands."""
+        """Add a stage's decision to those before it; the severest action stands, with its reasons."""
+        both = (self.decision, decision)
+        severest = worst([one.action for one in both])
+        reasons = [reason for one in both if one.action is severest for reason in one.reasons]
         self.decision = Decision(
-            action=worst([self.decision.action, decision.action]),
+            action=severest,
             rules=self.decision.rules + decision.rules,
             policy_digest=decision.policy_digest,
-            reasons=self.decision.reasons + decision.reasons,
+            reasons=tuple(dict.fromkeys(reasons)),
         )
 
     def block(self, stage: Stage) -> Blocked:

@@ -6,7 +6,8 @@ Rules of the house:
 2. A finding acts under its own rule when its score reaches the rule's threshold; findings of a
    rule whose action is ``allow`` only count in combinations.
 3. A combination acts when each of its categories has a finding at its (lower) threshold.
-4. A user is told category, message and hint of what acted, never the term that matched.
+4. A user is told category, message and hint of what brought the severest action about, never
+   the term that matched; a block that also speaks of a review would only confuse.
 5. What cannot be judged is an error: a rule or score that cannot be, a required detector
    that said nothing.
 """
@@ -115,11 +116,12 @@ def _decision(policy: Policy, acted: list[_Acted]) -> Decision:
     order = list(Action)
     loud = [(action, rule) for action, rule in acted if action is not Action.ALLOW]
     loud.sort(key=lambda pair: -order.index(pair[0]))  # stable: file order within an action
+    severest = worst([action for action, _ in loud])
     return Decision(
-        action=worst([action for action, _ in loud]),
+        action=severest,
         rules=tuple(rule.id for _, rule in loud),
         policy_digest=policy.digest,
-        reasons=tuple(dict.fromkeys(_reason(rule) for _, rule in loud)),
+        reasons=tuple(dict.fromkeys(_reason(rule) for action, rule in loud if action is severest)),
     )
 
 

@@ -107,7 +107,7 @@ class Case:
         self.record = dataclasses.replace(self.record, **facts)
 
     def weigh(self, decision: Decision) -> None:
-        """Add a stage's decision to those before it; the severest action stands, with its reasons."""
+        """Add a stage's decision; the severest action stands, with the reasons for it."""
         both = (self.decision, decision)
         severest = worst([one.action for one in both])
         reasons = [reason for one in both if one.action is severest for reason in one.reasons]

@@ -31,6 +31,9 @@ ORIGINAL_SIDES: Final = (512, 576, 640, 704, 720, 768, 832, 896, 960, 1024, 1080
 MOST_CROPPED: Final = 4.0
 """A crop whose short side is below a quarter of the original's holds too little of the mark."""
 
+LONGEST_LOOK: Final = 8
+"""Of a ribbon, so many short sides are looked at: that is evidence enough, at bounded cost."""
+
 SIGNS: Final = 2
 TURNS: Final = 7
 SHARE_SAME, SHARE_TURNED, SHARE_CROPPED = 0.5, 0.25, 0.25
@@ -56,9 +59,11 @@ class Detector:
     def find(self, pixels: Pixels, *, search: bool = True) -> Found:
         """The mark in ``pixels``; ``search`` False looks in the same frame only."""
         best = Found(1.0, None, "")
-        if min(pixels.shape[:2]) < canonical.LEAST_SIDE:
+        side = min(pixels.shape[:2])
+        if side < canonical.LEAST_SIDE:
             return best
-        plane = canonical.luma(pixels)
+        look = LONGEST_LOOK * side
+        plane = canonical.luma(pixels[:look, :look])
         for found in self._attempts(plane, search=search):
             if found.p_value < self._limit and found.payload is not None:
                 return found

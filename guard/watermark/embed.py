@@ -19,7 +19,7 @@ from guard.watermark.canonical import PERIOD, Plane
 from guard.watermark.chips import Spreader
 from guard.watermark.pilot import Pilot
 
-PILOT_SHARE: Final = 0.2
+PILOT_SHARE: Final = 0.25
 """Share of the mark's energy that the pilot takes."""
 
 _ROUNDING: Final = 1 / 12  # variance that rounding to whole levels adds anyway
@@ -43,7 +43,7 @@ class Embedder:
         tile = self._tile(plane, payload)
         tall, wide = (-(-side // PERIOD) for side in plane.shape)
         pattern = np.tile(tile, (tall, wide))[: plane.shape[0], : plane.shape[1]]
-        pattern = pattern * shaping.amplitude(plane, self._target, boost)
+        pattern = pattern * (boost * shaping.amplitude(plane, scale, self._target))
         return _add(pixels, pattern, scale)
 
     def _tile(self, plane: Plane, payload: bytes) -> Plane:

@@ -30,9 +30,9 @@ WISHED_WEBP_QUALITY: Final = 75
 """A picture whose mark this codec would take gets the stronger one. Its quantiser is coarse on flat
 ground; large pictures, whose mark lies at lower frequencies, do not need the check."""
 
-WISHED_UP_TO_PIXELS: Final = 1_500_000
-BOOST: Final = 1.4
-"""Amplitude of the second try, 3 dB over the first."""
+WISHED_UP_TO_PIXELS: Final = 600_000
+BOOSTS: Final = (1.0, 1.4, 2.0)
+"""Amplitudes tried in turn, 3 dB apart. The last is for small pictures, which have little room."""
 
 
 class PilotWatermark:
@@ -80,7 +80,7 @@ class PilotWatermark:
         """A marked copy of the same shape; ``payload`` is ``PAYLOAD_BYTES`` bytes.
 
         The copy has been read back as it is and after JPEG 75. Where that failed, or where a
-        WebP 75 copy does not read, the picture is marked at ``BOOST`` times the amplitude.
+        WebP 75 copy does not read, the picture is marked more strongly (``BOOSTS``).
         Deterministic. ``pixels`` is left as it was.
 
         Raises MarkRejected when the picture is too small, too large, or reads back wrongly;
@@ -119,15 +119,15 @@ class PilotWatermark:
 
     def _assured(self, pixels: Pixels, payload: bytes) -> Pixels:
         """``pixels`` marked as faintly as will do, read back before it is answered."""
-        faint = self._embedder.embed(pixels, payload)
-        assured = self._reads_back(faint, payload)
-        if assured and self._reads_wished(faint, payload):
-            return faint
-        strong = self._embedder.embed(pixels, payload, BOOST)
-        if self._reads_back(strong, payload):
-            return strong
-        if assured:
-            return faint
+        readable: Pixels | None = None
+        for boost in BOOSTS:
+            marked = self._embedder.embed(pixels, payload, boost)
+            if self._reads_back(marked, payload):
+                if boost > 1.0 or self._reads_wished(marked, payload):
+                    return marked
+                readable = marked
+            elif readable is not None:
+                return readable
         raise MarkRejected(
             "The picture is too flat or too noisy: a mark in it could not be read back.",
             hint="Single-colour pictures and pure noise may not carry one: make another picture.",

@@ -80,8 +80,9 @@ class ClipEncoder:
 
         with self._lock, offline():
             model, _, device = self._opened
+            tokenizer = self._tokenizer
             try:
-                tokens = self._tokenizer(list(texts)).to(device)
+                tokens = tokenizer(list(texts)).to(device)
                 with torch.inference_mode():
                     rows = model.encode_text(tokens)
             except Exception as error:
@@ -155,6 +156,7 @@ class ClipEncoder:
 def _open(weights: Weights) -> tuple[Any, Any, str]:
     import open_clip
     import torch
+    from open_clip.transform import PreprocessCfg, image_transform_v2
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     local = weights.architecture.startswith("local-dir:")
@@ -172,7 +174,7 @@ def _open(weights: Weights) -> tuple[Any, Any, str]:
         )
     model.eval()
     config = open_clip.get_model_preprocess_cfg(model)
-    transform = open_clip.image_transform_v2(open_clip.PreprocessCfg(**config), is_train=False)
+    transform = image_transform_v2(PreprocessCfg(**config), is_train=False)
     return model, transform, device
 
 

@@ -15,6 +15,7 @@ A file's metadata may say ``name``, ``categories`` (separated by commas) and ``i
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,9 @@ LOGIT_SCALE = 100.0
 
 KERAS_EPSILON = 1e-7
 """Keras' Normalization divides by max(sqrt(variance), epsilon)."""
+
+IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9._-]*")
+"""As in policies, which refer to heads and categories by name."""
 
 KNOWN_CATEGORIES = {"laion-nsfw": "nsfw", "laion-violence": "violence", "q16": "inappropriate"}
 """What published heads score, by file name, when their metadata does not say."""
@@ -152,9 +156,7 @@ def load_head(path: Path) -> MlpHead | PromptHead:
     layout, of shapes that do not fit together, or holds NaN.
     """
     tensors, metadata, digest = _read(path)
-    name = metadata.get("name") or re.sub(r"-head$", "", path.name.split(".")[0]).lower()
-    said = tuple(one.strip() for one in metadata.get("categories", "").split(",") if one.strip())
-    categories = said or (KNOWN_CATEGORIES.get(name, name),)
+    name, categories = _names(path, metadata)
     if set(tensors) == {"prompts"}:
         rows = tensors["prompts"]
         if rows.ndim != 2 or len(rows) != 2 or len(categories) != 1:
@@ -169,6 +171,17 @@ def load_head(path: Path) -> MlpHead | PromptHead:
     return MlpHead(name, categories, digest, layers, norm, unit_input=raw == "unit")
 
 
+def _names(path: Path, metadata: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """The head's name and categories, from metadata or the file's name."""
+    name = metadata.get("name") or re.sub(r"-head$", "", path.name.split(".")[0]).lower()
+    said = tuple(one.strip() for one in metadata.get("categories", "").split(",") if one.strip())
+    categories = said or (KNOWN_CATEGORIES.get(name, name),)
+    wrong = [one for one in (name, *categories) if not IDENTIFIER.fullmatch(one)]
+    if wrong or len(set(categories)) < len(categories):
+        raise _broken(path, f"{wrong or categories} cannot name a head or its categories")
+    return name, categories
+
+
 def _read(path: Path) -> tuple[dict[str, Floats], dict[str, str], str]:
     try:
         size = path.stat().st_size
@@ -181,22 +194,24 @@ def _read(path: Path) -> tuple[dict[str, Floats], dict[str, str], str]:
         ) from error
     if size > MAX_HEAD_BYTES:
         raise _broken(path, f"it is larger than {MAX_HEAD_BYTES >> 20} MiB")
-    return *_parse(path), hashlib.sha256(data).hexdigest()
+    return *_parse(path, data), hashlib.sha256(data).hexdigest()
 
 
-def _parse(path: Path) -> tuple[dict[str, Floats], dict[str, str]]:
-    from safetensors import SafetensorError, safe_open
+def _parse(path: Path, data: bytes) -> tuple[dict[str, Floats], dict[str, str]]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
 
     try:
-        with safe_open(path, framework="np") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            metadata = dict(file.metadata() or {})
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
+        tensors = load(data)
+        # The header was validated by load: its length in 8 bytes, then JSON.
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise _broken(path, f"it is not a safetensors file ({error})") from error
     for key, tensor in tensors.items():
         if tensor.dtype.kind != "f" or not np.isfinite(tensor).all():
             raise _broken(path, f"'{key}' is not made of finite floating-point numbers")
-    return {key: tensor.astype(np.float64) for key, tensor in tensors.items()}, metadata
+    doubles = {key: tensor.astype(np.float64) for key, tensor in tensors.items()}
+    return doubles, header.get("__metadata__") or {}
 
 
 def _mlp(

@@ -1,11 +1,13 @@
 """Where each image format keeps its manifest store (C2PA 2.4, appendix A), read byte by byte.
 
-The store is one JUMBF superbox (ISO/IEC 19566-5). It is handed out as found, unverified.
+The store is one JUMBF superbox (ISO/IEC 19566-5). It is handed out as found, unverified. A JPEG
+splits it over several segments, so a store's place is a list of stretches of the file.
 """
 
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -17,37 +19,66 @@ _TIFF_TAG = 0xCD41
 _MAX_TAGS = 4096
 """More entries than any writer puts into one TIFF directory."""
 
+Stretch = tuple[int, int]
+"""Start and end of a stretch of a file."""
+
 
 def extract_manifest_store(asset_bytes: bytes, media_type: str) -> bytes | None:
-    """The raw manifest store of a file, or None where there is none that can be read."""
-    store = _find(asset_bytes, media_type)
+    """The raw manifest store of a file, or None where there is none that can be read.
+
+    What format it is, the bytes say (as they do to the c2pa library), and only failing that
+    ``media_type``.
+    """
+    place = _place(asset_bytes, media_type)
+    store = b"".join(asset_bytes[start:end] for start, end in place)
     return _whole_box(store) if store else None
 
 
 def holds_manifest_store(asset_bytes: bytes, media_type: str) -> bool:
     """Whether there is something in the place of a manifest store, be it readable or not."""
-    return _find(asset_bytes, media_type) is not None
+    return bool(_place(asset_bytes, media_type))
 
 
-def _find(asset_bytes: bytes, media_type: str) -> bytes | None:
-    finder = _FINDERS.get(media_type)
-    try:
-        return finder(asset_bytes) if finder is not None else None
-    except (struct.error, IndexError, ValueError):  # cut short or nonsense: nothing to hand out
-        return None
+def replace_manifest_store(asset_bytes: bytes, media_type: str, store: bytes) -> bytes:
+    """The file with another store of the same length. Raises ValueError for another length."""
+    old = extract_manifest_store(asset_bytes, media_type)
+    if old is None or len(old) != len(store):
+        raise ValueError("only a store of the same length can be put in a store's place")
+    changed = bytearray(asset_bytes)
+    done = 0
+    for start, end in _place(asset_bytes, media_type):
+        part = store[done : done + end - start]
+        changed[start : start + len(part)] = part
+        done += len(part)
+        if asset_bytes.startswith(PNG_SIGNATURE):
+            changed[end : end + 4] = struct.pack(">I", zlib.crc32(changed[start - 4 : end]))
+    return bytes(changed)
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """(type, content) of every whole chunk of a PNG file."""
-    if not data.startswith(PNG_SIGNATURE):
-        return
-    at = len(PNG_SIGNATURE)
-    while at + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        if at + 12 + length > len(data):
-            return
-        yield kind, data[at + 8 : at + 8 + length]
-        at += 12 + length
+    for kind, start, end in _png_places(data):
+        yield kind, data[start:end]
+
+
+def _place(data: bytes, media_type: str) -> list[Stretch]:
+    finder = _FINDERS.get(_format(data) or media_type)
+    try:
+        return finder(data) if finder is not None else []
+    except (struct.error, IndexError, ValueError):  # cut short or nonsense: nothing to hand out
+        return []
+
+
+def _format(data: bytes) -> str | None:
+    if data.startswith(PNG_SIGNATURE):
+        return "image/png"
+    if data.startswith(b"\xff\xd8"):
+        return "image/jpeg"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    if data[4:8] == b"ftyp":
+        return "image/avif"
+    return "image/tiff" if data[:4] in (b"II*\0", b"MM\0*") else None
 
 
 def _whole_box(store: bytes) -> bytes | None:
@@ -58,25 +89,36 @@ def _whole_box(store: bytes) -> bytes | None:
     return store[:length] if 16 <= length <= len(store) else None
 
 
-def _png(data: bytes) -> bytes | None:
-    return next((content for kind, content in png_chunks(data) if kind == b"caBX"), None)
+def _png(data: bytes) -> list[Stretch]:
+    return [(start, end) for kind, start, end in _png_places(data) if kind == b"caBX"][:1]
 
 
-def _jpeg(data: bytes) -> bytes | None:
-    """APP11 segments of one box instance, put together: JPEG XT (ISO/IEC 18477-3, annex B)."""
-    boxes: dict[int, bytearray] = {}
-    for content in _app11(data):
-        if content[:2] != b"JP" or len(content) < 16:
+def _png_places(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    if not data.startswith(PNG_SIGNATURE):
+        return
+    at = len(PNG_SIGNATURE)
+    while at + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if at + 12 + length > len(data):
+            return
+        yield kind, at + 8, at + 8 + length
+        at += 12 + length
+
+
+def _jpeg(data: bytes) -> list[Stretch]:
+    """APP11 segments of one box instance: JPEG XT (ISO/IEC 18477-3, annex B)."""
+    instances: dict[int, list[Stretch]] = {}
+    for start, end in _app11(data):
+        if data[start : start + 2] != b"JP" or end - start < 16:
             continue
-        instance = struct.unpack_from(">H", content, 2)[0]
-        if instance in boxes:  # later segments repeat the 8 bytes of the box header
-            boxes[instance] += content[16:]
-        else:
-            boxes[instance] = bytearray(content[8:])
-    return next((bytes(box) for box in boxes.values() if b"c2pa" in box[:64]), None)
+        stretches = instances.setdefault(struct.unpack_from(">H", data, start + 2)[0], [])
+        # The first segment holds the head of the box, later ones repeat its 8 bytes.
+        stretches.append((start + (16 if stretches else 8), end))
+    found = (one for one in instances.values() if b"c2pa" in data[one[0][0] : one[0][0] + 64])
+    return next(found, [])
 
 
-def _app11(data: bytes) -> Iterator[bytes]:
+def _app11(data: bytes) -> Iterator[Stretch]:
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
@@ -87,53 +129,52 @@ def _app11(data: bytes) -> Iterator[bytes]:
             continue
         length = struct.unpack_from(">H", data, at + 2)[0]
         if marker == _APP11:
-            yield data[at + 4 : at + 2 + length]
+            yield at + 4, min(at + 2 + length, len(data))
         at += 2 + length
 
 
-def _webp(data: bytes) -> bytes | None:
+def _webp(data: bytes) -> list[Stretch]:
     at = 12
     while at + 8 <= len(data):
         kind, length = struct.unpack_from("<4sI", data, at)
         if kind == b"C2PA":
-            return data[at + 8 : at + 8 + length]
+            return [(at + 8, min(at + 8 + length, len(data)))]
         at += 8 + length + length % 2
-    return None
+    return []
 
 
-def _avif(data: bytes) -> bytes | None:
+def _avif(data: bytes) -> list[Stretch]:
     at = 0
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         head = 8
         if length == 1:
             length, head = struct.unpack_from(">Q", data, at + 8)[0], 16
-        length = length or len(data) - at
+        end = min(at + length if length else len(data), len(data))
         if kind == b"uuid" and data[at + head : at + head + 16] == _C2PA_UUID:
-            return _manifest_box(data[at + head + 16 : at + length])
-        if length < head:
-            return None
-        at += length
-    return None
+            return _manifest_box(data, at + head + 16, end)
+        if end < at + head:
+            return []
+        at = end
+    return []
 
 
-def _manifest_box(content: bytes) -> bytes | None:
+def _manifest_box(data: bytes, start: int, end: int) -> list[Stretch]:
     """Version and flags (4), purpose (text, NUL), offset of the first Merkle box (8), store."""
-    purpose, _, rest = content[4:].partition(b"\0")
-    return rest[8:] if purpose == b"manifest" else None
+    purpose, _, _ = data[start + 4 : end].partition(b"\0")
+    store = start + 4 + len(purpose) + 1 + 8
+    return [(store, end)] if purpose == b"manifest" and store < end else []
 
 
-def _tiff(data: bytes) -> bytes | None:
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
-    if order is None:
-        return None
+def _tiff(data: bytes) -> list[Stretch]:
+    order = "<" if data[:2] == b"II" else ">"
     start = struct.unpack_from(f"{order}I", data, 4)[0]
     count = struct.unpack_from(f"{order}H", data, start)[0]
     for entry in range(min(count, _MAX_TAGS)):
         tag, _, length, offset = struct.unpack_from(f"{order}HHII", data, start + 2 + 12 * entry)
         if tag == _TIFF_TAG:
-            return data[offset : offset + length]
-    return None
+            return [(offset, min(offset + length, len(data)))]
+    return []
 
 
 _FINDERS = {

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from guard.errors import StageMisbehaved
 from guard.provenance.base import ManifestFacts
-from guard.types import Mark, Origin
+from guard.types import Origin
 
 RECORD_LABEL = "org.genguard.record"
 """Our own assertion: record id, provider, system, version and time."""
@@ -67,8 +68,13 @@ def title_of(facts: ManifestFacts) -> str:
     return _TITLES.get(facts.origin, facts.title) if facts.title == default else facts.title
 
 
-def definition(facts: ManifestFacts, media_type: str) -> dict[str, Any]:
+def definition(
+    facts: ManifestFacts, media_type: str, texts: Sequence[str] | None = None
+) -> dict[str, Any]:
     """The definition that c2pa's Builder takes.
+
+    ``texts`` stand in for the values of the soft bindings, in the order of
+    :func:`soft_bindings`; without them the values are written as base64.
 
     Raises StageMisbehaved when an edited or unknown picture comes without what it came from.
     """
@@ -83,11 +89,21 @@ def definition(facts: ManifestFacts, media_type: str) -> dict[str, Any]:
         "format": media_type,
         "assertions": [
             {"label": "c2pa.actions.v2", "data": _actions(facts)},
-            *_soft_bindings(facts),
+            *_bindings(facts, texts),
             *_disclosures(facts),
             {"label": RECORD_LABEL, "kind": "Json", "data": _record(facts)},
         ],
     }
+
+
+def soft_bindings(facts: ManifestFacts) -> tuple[tuple[str, bytes], ...]:
+    """Algorithm and value of what leads back from pixels to this manifest: mark, fingerprint."""
+    found = []
+    if facts.mark is not None:
+        found.append((mark_algorithm(facts.mark.method), bytes.fromhex(facts.mark.payload)))
+    if facts.fingerprint is not None:
+        found.append((facts.fingerprint.algorithm, bytes.fromhex(facts.fingerprint.bits)))
+    return tuple(found)
 
 
 def ingredient(facts: ManifestFacts) -> dict[str, Any] | None:
@@ -133,23 +149,16 @@ def _action(facts: ManifestFacts, name: str, **more: Any) -> dict[str, Any]:
     return {"action": name, "when": timestamp(facts.when)} | more
 
 
-def _soft_bindings(facts: ManifestFacts) -> list[dict[str, Any]]:
-    bindings = []
-    if facts.mark is not None:
-        bindings.append(_soft_binding(*_mark_binding(facts.mark)))
-    if facts.fingerprint is not None:
-        bindings.append(_soft_binding(facts.fingerprint.algorithm, facts.fingerprint.bits))
-    return bindings
-
-
-def _mark_binding(mark: Mark) -> tuple[str, str]:
-    return mark_algorithm(mark.method), mark.payload
-
-
-def _soft_binding(algorithm: str, value_hex: str) -> dict[str, Any]:
-    value = base64.b64encode(bytes.fromhex(value_hex)).decode("ascii")
-    blocks = [{"scope": {}, "value": value}]
-    return {"label": "c2pa.soft-binding", "data": {"alg": algorithm, "blocks": blocks}}
+def _bindings(facts: ManifestFacts, texts: Sequence[str] | None) -> list[dict[str, Any]]:
+    bindings = soft_bindings(facts)
+    shown = texts or [base64.b64encode(value).decode("ascii") for _, value in bindings]
+    return [
+        {
+            "label": "c2pa.soft-binding",
+            "data": {"alg": algorithm, "blocks": [{"scope": {}, "value": text}]},
+        }
+        for (algorithm, _), text in zip(bindings, shown, strict=True)
+    ]
 
 
 def _disclosures(facts: ManifestFacts) -> list[dict[str, Any]]:

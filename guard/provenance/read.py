@@ -19,8 +19,9 @@ import numpy as np
 
 from guard.image.encode import MEDIA_TYPES, encode
 from guard.provenance.container import extract_manifest_store, holds_manifest_store
+from guard.provenance.cose import signer_certificate
 from guard.provenance.manifest import RECORD_LABEL
-from guard.provenance.trust import TrustList, context_for
+from guard.provenance.trust import TrustList, context_for, may_sign_claims
 
 __all__ = ["ManifestReading", "extract_manifest_store", "read_manifest", "verify_stored"]
 
@@ -34,7 +35,10 @@ HARD_BINDINGS = frozenset(
 )
 """The claim holds, but for another picture: C2PA 2.4 section 15.12."""
 
-CREDENTIAL = frozenset({"signingCredential.untrusted", "signingCredential.expired"})
+WRONG_USAGE = "signingCredential.untrusted"
+"""What c2pa should have said of a listed certificate that is not meant for claims."""
+
+CREDENTIAL = frozenset({WRONG_USAGE, "signingCredential.expired"})
 """These say something about the signer, and nothing about the picture."""
 
 SIGNED = "claimSignature.validated"
@@ -94,7 +98,9 @@ def read_manifest(data: bytes, media_type: str, trust: TrustList) -> ManifestRea
     except C2paError:
         there = holds_manifest_store(data, media_type)
         return ManifestReading("invalid", problems=(UNREADABLE,)) if there else None
-    return _reading(report, trust, detached=False) if report is not None else None
+    if report is None:
+        return None
+    return _reading(report, extract_manifest_store(data, media_type), trust, detached=False)
 
 
 def verify_stored(manifest_store: bytes, media_type: str, trust: TrustList) -> ManifestReading:
@@ -114,7 +120,7 @@ def verify_stored(manifest_store: bytes, media_type: str, trust: TrustList) -> M
         report = None
     if report is None:
         return ManifestReading("invalid", problems=(UNREADABLE,))
-    return _reading(report, trust, detached=True)
+    return _reading(report, manifest_store, trust, detached=True)
 
 
 def _report(reader: Any) -> dict[str, Any] | None:
@@ -125,7 +131,9 @@ def _report(reader: Any) -> dict[str, Any] | None:
         return report
 
 
-def _reading(report: dict[str, Any], trust: TrustList, *, detached: bool) -> ManifestReading:
+def _reading(
+    report: dict[str, Any], store: bytes | None, trust: TrustList, *, detached: bool
+) -> ManifestReading:
     label = str(report.get("active_manifest") or "")
     manifest = _mapping(_mapping(report.get("manifests")).get(label))
     results = _mapping(report.get("validation_results"))
@@ -133,6 +141,8 @@ def _reading(report: dict[str, Any], trust: TrustList, *, detached: bool) -> Man
     passed, failed = _codes(active, "success"), _codes(active, "failure")
     failed |= _ingredient_failures(results)
     listed = trust.name_of(results.get("trustListUri")) if TRUSTED in passed else None
+    if listed and not may_sign_claims(signer_certificate(store or b"", label)):
+        failed, listed = failed | {WRONG_USAGE}, None
     ignored = CREDENTIAL | HARD_BINDINGS if detached else CREDENTIAL
     explained = report.get("validation_state") in {"Trusted", "Valid"} or bool(failed)
     intact = SIGNED in passed and failed <= ignored and explained

@@ -7,6 +7,7 @@ every picture.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
@@ -19,9 +20,11 @@ from guard.image.decode import decode
 from guard.image.encode import encode
 from guard.provenance.base import ManifestFacts
 from guard.provenance.certificates import DEV_HINT
-from guard.provenance.container import holds_manifest_store
+from guard.provenance.claim import bind_values, placeholder
+from guard.provenance.container import holds_manifest_store, replace_manifest_store
+from guard.provenance.cose import active_label
 from guard.provenance.keys import SigningKeys
-from guard.provenance.manifest import definition, ingredient
+from guard.provenance.manifest import definition, ingredient, soft_bindings
 from guard.provenance.read import ManifestReading, extract_manifest_store, read_manifest
 from guard.provenance.trust import TrustList, anchors_of, context_for
 from guard.types import SignedAsset
@@ -96,14 +99,27 @@ class C2paSigner:
         from c2pa import Builder
 
         out = BytesIO()
-        context = context_for(self._own, self._tsa_host)
-        with Builder(definition(facts, media_type), context=context) as builder:
-            stated = ingredient(facts)
-            if stated is not None and facts.parent is not None:
+        values = {} if self._tsa_host else _placeholders(facts)
+        stated = definition(facts, media_type, tuple(values))
+        with Builder(stated, context=context_for(self._own, self._tsa_host)) as builder:
+            told = ingredient(facts)
+            if told is not None and facts.parent is not None:
                 kind = facts.parent_media_type or decode(facts.parent).media_type
-                builder.add_ingredient(stated, kind, BytesIO(facts.parent))
-            builder.sign(self._signer, media_type, BytesIO(encoded), out)
-        return out.getvalue()
+                builder.add_ingredient(told, kind, BytesIO(facts.parent))
+            store = builder.sign(self._signer, media_type, BytesIO(encoded), out)
+        return self._bind(out.getvalue(), media_type, store, values)
+
+    def _bind(
+        self, signed: bytes, media_type: str, store: bytes, values: Mapping[str, bytes]
+    ) -> bytes:
+        """Soft bindings as byte strings. A time-stamp covers the first signature: then as text."""
+        if not values:
+            return signed
+        try:
+            bound = bind_values(store, active_label(store), values, self._keys)
+            return replace_manifest_store(signed, media_type, bound)
+        except ValueError as error:
+            raise _misbehaved(f"The manifest cannot be completed: {error}.") from error
 
     def _read_back(
         self, encoded: bytes, signed: bytes, media_type: str, facts: ManifestFacts
@@ -142,6 +158,10 @@ def _without_manifest(facts: ManifestFacts) -> ManifestFacts | None:
         return None
     bare = encode(picture.pixels, "image/png")
     return replace(facts, parent=bare, parent_media_type="image/png")
+
+
+def _placeholders(facts: ManifestFacts) -> dict[str, bytes]:
+    return {placeholder(len(value)): value for _, value in soft_bindings(facts)}
 
 
 def _own_trust(keys: SigningKeys) -> TrustList:

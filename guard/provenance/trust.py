@@ -3,7 +3,8 @@
 Only anchors of *claim signers* are ever loaded. Time-stamping authorities are not: the c2pa
 library reports an anchor's kind but does not enforce it, so a time-stamping root in the same
 context would make ordinary signers trusted. For the same reason a signer counts as trusted only
-when the library names one of our lists, and only key usages for claim signing are accepted.
+when the library names one of our lists and its certificate may sign claims: left to itself, the
+library trusts a certificate that is for time-stamping alone.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ CLAIM_SIGNER_USAGES = (
     "1.3.6.1.5.5.7.3.36",  # documentSigning
     "1.3.6.1.4.1.62558.2.1",  # c2pa-kp-claimSigning
 )
-"""Extended key usages that a claim signer may have; timeStamping is deliberately not among them."""
+"""Extended key usages that a claim signer may have; a signer with none of them is not trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,17 @@ def anchors_of(name: str, pem: bytes, *, date: str, uri: str) -> Anchors:
         ) from error
     plain = b"".join(one.public_bytes(Encoding.PEM) for one in found)
     return Anchors(name, date, uri, plain.decode("ascii"))
+
+
+def may_sign_claims(certificate: x509.Certificate | None) -> bool:
+    """Whether a certificate is meant for claims; not one that could not be found."""
+    if certificate is None:
+        return False
+    try:
+        stated = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    return any(usage.dotted_string in CLAIM_SIGNER_USAGES for usage in stated)
 
 
 @lru_cache(maxsize=32)

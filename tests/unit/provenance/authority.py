@@ -14,6 +14,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 EMAIL = ExtendedKeyUsageOID.EMAIL_PROTECTION
 TIME_STAMPING = ExtendedKeyUsageOID.TIME_STAMPING
+DOCUMENTS = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")
+CLAIMS = x509.ObjectIdentifier("1.3.6.1.4.1.62558.2.1")
 SERVER = ExtendedKeyUsageOID.SERVER_AUTH
 
 

@@ -30,7 +30,7 @@ from guard.provenance.sign import C2paSigner
 from guard.provenance.trust import DEVELOPMENT_NAME, TrustList, anchors_of
 from guard.types import Origin
 
-from .authority import Authority
+from .authority import CLAIMS, DOCUMENTS, EMAIL, TIME_STAMPING, Authority
 from .kit import PAYLOAD, RECORD_ID, chunk, picture, sign, with_store
 
 DATA_HASH = ("assertion.dataHash.mismatch",)
@@ -172,6 +172,45 @@ def test_an_expired_certificate_says_nothing_about_the_picture(tmp_path: Path) -
     assert must_read(data + b"x", "image/png", trust).state == "invalid"
 
 
+@pytest.mark.parametrize(
+    ("usages", "state"),
+    [
+        ((EMAIL,), "trusted"),
+        ((DOCUMENTS,), "trusted"),
+        ((CLAIMS,), "trusted"),
+        ((EMAIL, CLAIMS), "trusted"),
+        ((TIME_STAMPING,), "valid"),
+    ],
+)
+def test_a_listed_certificate_must_be_meant_for_claims(
+    tmp_path: Path, usages: tuple[Any, ...], state: str
+) -> None:
+    """The library trusts a listed leaf whose only purpose is time-stamping; we do not."""
+    authority = Authority()
+    trust = TrustList((anchors_of("test", authority.pem, date="", uri="urn:test"),))
+    signer = C2paSigner(load_signing_keys(tmp_path, *authority.issue(tmp_path, eku=usages)))
+    reading = must_read(sign(signer), "image/png", trust)
+    assert reading.state == state
+    assert reading.problems == (() if state == "trusted" else ("signingCredential.untrusted",))
+    assert reading.trust_list == ("test" if state == "trusted" else None)
+
+
+def test_a_time_stamping_anchor_is_no_anchor(tmp_path: Path) -> None:
+    """Only manifest anchors are loaded, and what is loaded otherwise would have no name here."""
+    authority = Authority()
+    signer = C2paSigner(load_signing_keys(tmp_path, *authority.issue(tmp_path)))
+    anchors = [{"trust_anchors": authority.pem.decode(), "trust_kind": "tsa", "trust_uri": "urn:t"}]
+    from c2pa import Context, Reader
+
+    data = sign(signer)
+    context = Context.from_dict({"trust": {"anchors": anchors}})
+    with Reader("image/png", BytesIO(data), context=context) as reader:
+        assert reader.get_validation_state() == "Trusted", "the trap is still there"
+        report = json.loads(reader.json())
+    store = extract_manifest_store(data, "image/png")
+    assert module._reading(report, store, TrustList(), detached=False).state == "valid"
+
+
 def test_no_anchors_at_all(signed: dict[str, bytes]) -> None:
     assert must_read(signed["image/png"], "image/png", TrustList()).state == "valid"
 
@@ -294,16 +333,16 @@ def test_strange_shapes_in_a_report_do_not_break_the_reader(trust: TrustList) ->
         },
     ]
     for report in strange:
-        assert module._reading(report, trust, detached=False).state == "invalid"
+        assert module._reading(report, b"", trust, detached=False).state == "invalid"
 
 
 def test_nothing_failed_and_still_not_valid_is_invalid(trust: TrustList) -> None:
     """An explanation that is not known must not read as good news."""
     passed = {"success": [{"code": module.SIGNED}], "failure": []}
     report = {"validation_results": {"activeManifest": passed}, "validation_state": "Invalid"}
-    assert module._reading(report, trust, detached=False).state == "invalid"
+    assert module._reading(report, b"", trust, detached=False).state == "invalid"
     assert (
-        module._reading(report | {"validation_state": "Valid"}, trust, detached=False).state
+        module._reading(report | {"validation_state": "Valid"}, b"", trust, detached=False).state
         == "valid"
     )
 
@@ -315,7 +354,7 @@ def test_failures_of_ingredients_count(trust: TrustList) -> None:
         "ingredientDeltas": [delta],
     }
     report = {"validation_results": results, "validation_state": "Valid"}
-    assert module._reading(report, trust, detached=False).state == "invalid"
+    assert module._reading(report, b"", trust, detached=False).state == "invalid"
 
 
 def test_soft_binding_values_of_every_shape() -> None:

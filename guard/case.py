@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from guard.audit.base import AuditLog
 from guard.delivery import PendingFile
 from guard.errors import AuditUnavailable, GuardError
-from guard.stage import run_stage
+from guard.stage import expect, run_stage
 from guard.types import (
     Action,
     AuditReceipt,
@@ -49,20 +49,22 @@ class Clerk:
 
     def start(self, record: AuditRecord, *, prompt: str, user: str | None) -> AuditReceipt:
         """Open the record. Raises AuditUnavailable, or DuplicateRequest for a used key."""
-        return self.ask(lambda: self.log.start(record, prompt=prompt, user=user))
+        return self._ask(AuditReceipt, lambda: self.log.start(record, prompt=prompt, user=user))
 
     def finish(self, record: AuditRecord, manifest: bytes | None = None) -> AuditReceipt:
         """End the record (or hold it). Raises AuditUnavailable."""
-        return self.ask(lambda: self.log.finish(record, manifest=manifest))
+        return self._ask(AuditReceipt, lambda: self.log.finish(record, manifest=manifest))
 
     def new_mark_id(self) -> bytes:
         """A mark id that no picture carries yet. Raises AuditUnavailable."""
-        return self.ask(self.log.new_mark_id)
+        return self._ask(bytes, self.log.new_mark_id)
 
-    def ask(self, work: Callable[[], T]) -> T:
-        """``work()`` as the audit stage."""
+    def _ask(self, kind: type[T], work: Callable[[], T]) -> T:
+        """``work()`` as the audit stage, which answers a ``kind``."""
         try:
-            return run_stage(Stage.AUDIT, self.seconds, work)
+            answer = run_stage(Stage.AUDIT, self.seconds, work)
+            expect(isinstance(answer, kind), Stage.AUDIT, f"{type(answer).__name__}")
+            return answer
         except AuditUnavailable:
             raise
         except GuardError as error:
@@ -169,7 +171,7 @@ class Case:
         """Everything is in order; the file gets its name once the row is durable."""
         try:
             receipt = self._end(Event.RELEASED, None, manifest=manifest)
-        except AuditUnavailable:
+        except BaseException:
             if pending is not None:
                 pending.discard()
             raise

@@ -10,16 +10,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
 if TYPE_CHECKING:
     from guard.policy.model import Policy
-    from guard.prompt.base import PromptScreener
-    from guard.provenance.base import Signer
-    from guard.watermark.base import Watermark
     from tests.support.house import House
 
 KEPT = "GUARD_TEST_"
@@ -70,36 +67,22 @@ def default_policy() -> Policy:
 
 
 @pytest.fixture(scope="session")
-def screener(default_policy: Policy) -> PromptScreener:
-    from guard.assemble import build_screener
-
-    return build_screener(default_policy)
-
-
-@pytest.fixture(scope="session")
-def marker(default_policy: Policy, furnished_home: Path) -> Watermark:
-    from guard.assemble import build_watermark
+def lasting_rooms(default_policy: Policy, furnished_home: Path) -> dict[str, Any]:
+    """The rooms that keep nothing: built once, since lexicons and key schedules take a second."""
+    from guard.assemble import build_screener, build_signer, build_watermark
     from guard.settings import Settings
 
-    return build_watermark(default_policy, Settings(home=furnished_home))
-
-
-@pytest.fixture(scope="session")
-def notary(furnished_home: Path) -> Signer:
-    from guard.assemble import build_signer
-    from guard.settings import Settings
-
-    return build_signer(Settings(home=furnished_home))
+    settings = Settings(home=furnished_home)
+    return {
+        "screener": build_screener(default_policy),
+        "watermark": build_watermark(default_policy, settings),
+        "signer": build_signer(settings),
+    }
 
 
 @pytest.fixture
 def house(
-    furnished: Path,
-    default_policy: Policy,
-    screener: PromptScreener,
-    marker: Watermark,
-    notary: Signer,
-    tmp_path: Path,
+    furnished: Path, default_policy: Policy, lasting_rooms: dict[str, Any], tmp_path: Path
 ) -> Iterator[House]:
     """Real rooms around a generator and a detector that the test steers."""
     from guard.assemble import build_log, build_quarantine
@@ -111,13 +94,11 @@ def house(
     settings = Settings(home=furnished)
     generator, detector, log = FakeGenerator(), FixedDetector(), build_log(settings)
     rooms = Rooms(
-        screener=screener,
         open_generator=lambda _: generator,
         classifier=Classifier(default_policy, [detector]),
-        watermark=marker,
-        signer=notary,
         log=log,
         quarantine=build_quarantine(settings),
+        **lasting_rooms,
     )
     yield House(furnished, default_policy, rooms, log, generator, detector, tmp_path / "out")
     log.store.close()

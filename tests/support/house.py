@@ -13,9 +13,7 @@ import numpy as np
 
 from guard.audit.log import SqlAuditLog
 from guard.audit.query import iterate
-from guard.classify.screen import Classifier
 from guard.delivery import Delivery
-from guard.generate.base import Generator
 from guard.pipeline import Guard
 from guard.policy.model import Policy
 from guard.rooms import Rooms

@@ -16,11 +16,63 @@ _SILENT_BACKGROUND: Final = 0.06
 #: How often a word from outside the world slips in, so that the model learns to ignore such words.
 _STRAY: Final = 0.05
 _STRAYS: Final = (
-    "beautiful bright calm clean cute dark detailed digital fancy flat friendly funny gentle "
-    "glossy great happy lovely modern new nice old plain pretty quiet shiny simple soft strange "
-    "sunny tall thin very warm wild wonderful young high quality lighthouse storm cat dog house "
-    "tree river city mountain castle robot portrait photograph forest ocean night sky table"
-).split()
+    "beautiful",
+    "bright",
+    "calm",
+    "clean",
+    "cute",
+    "dark",
+    "detailed",
+    "digital",
+    "fancy",
+    "flat",
+    "friendly",
+    "funny",
+    "gentle",
+    "glossy",
+    "great",
+    "happy",
+    "lovely",
+    "modern",
+    "new",
+    "nice",
+    "old",
+    "plain",
+    "pretty",
+    "quiet",
+    "shiny",
+    "simple",
+    "soft",
+    "strange",
+    "sunny",
+    "tall",
+    "thin",
+    "very",
+    "warm",
+    "wild",
+    "wonderful",
+    "young",
+    "high",
+    "quality",
+    "lighthouse",
+    "storm",
+    "cat",
+    "dog",
+    "house",
+    "tree",
+    "river",
+    "city",
+    "mountain",
+    "castle",
+    "robot",
+    "portrait",
+    "photograph",
+    "forest",
+    "ocean",
+    "night",
+    "sky",
+    "table",
+)
 
 
 def plain_caption(scene: Scene) -> str:
@@ -92,7 +144,9 @@ def _with_background(body: str, scene: Scene, rng: np.random.Generator) -> str:
     chance = rng.random()
     if chance < _SILENT_BACKGROUND:
         return body
-    noun = f"{_pick(words.COLOUR_WORDS[scene.background], rng)} {_pick(words.BACKGROUND_NOUNS, rng)}"
+    noun = (
+        f"{_pick(words.COLOUR_WORDS[scene.background], rng)} {_pick(words.BACKGROUND_NOUNS, rng)}"
+    )
     if chance < 0.5:
         return f"{body} on {_with_article(noun)}"
     if chance < 0.75:
@@ -105,5 +159,5 @@ def _with_background(body: str, scene: Scene, rng: np.random.Generator) -> str:
 
 def _stray(text: str, rng: np.random.Generator) -> str:
     parts = text.split(" ")
-    parts.insert(int(rng.integers(len(parts) + 1)), _any(tuple(_STRAYS), rng))
+    parts.insert(int(rng.integers(len(parts) + 1)), _any(_STRAYS, rng))
     return " ".join(parts)

@@ -94,9 +94,7 @@ class Codec:
         overall = np.sqrt(np.mean(values[top] * scale**2))
         basis = (vectors[:, top] * scale / overall).T
         shape = (CHANNELS, PATCH * PATCH, 3)
-        return cls(
-            basis.reshape(shape).astype(np.float32), mean.reshape(-1, 3).astype(np.float32)
-        )
+        return cls(basis.reshape(shape).astype(np.float32), mean.reshape(-1, 3).astype(np.float32))
 
 
 def flat_image(scene: world.Scene, rng: np.random.Generator, grid: Any) -> Array:
@@ -110,8 +108,10 @@ def flat_image(scene: world.Scene, rng: np.random.Generator, grid: Any) -> Array
 
 
 class LatentPool:
-    """Latents of random scenes without rendering: shapes never overlap, so a scene's latent
-    is the background's plus, per shape, a precomputed plane times the colour difference.
+    """Latents of random scenes without rendering.
+
+    Shapes never overlap, so a scene's latent is the background's plus, per shape, a
+    precomputed plane times the colour difference.
     """
 
     def __init__(self, codec: Codec, variants: int = 48, seed: int = 1) -> None:
@@ -125,9 +125,7 @@ class LatentPool:
             for slot in world.SLOTS:
                 masks = np.stack(
                     [
-                        shapes.coverage(
-                            shapes.distance(shape, world.spot(slot, rng), grid), PIXELS
-                        )
+                        shapes.coverage(shapes.distance(shape, world.spot(slot, rng), grid), PIXELS)
                         for _ in range(variants)
                     ]
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ _EMA_DECAY: Final = 0.998
 
 @dataclass
 class Clock:
-    """Training time, not wall time: a stopped and resumed run goes on where it was.
+    """Training time: a stopped and resumed run goes on where it was.
 
     The learning rate follows the share of the planned time that is gone, so that it lands
     at zero on time however busy the machine is.
@@ -27,6 +27,9 @@ class Clock:
     planned_s: float
     elapsed_s: float = 0.0
     step: int = 0
+    #: What counts as time: wall time inside steps, or the process's CPU time, for a
+    #: training that runs in the background of another.
+    now: Callable[[], float] = time.monotonic
 
     @property
     def share(self) -> float:
@@ -54,7 +57,7 @@ class Average:
 
         self._steps += 1
         decay = min(_EMA_DECAY, (1 + self._steps) / (10 + self._steps))
-        torch._foreach_lerp_(  # noqa: SLF001  # the public loop is ten times slower
+        torch._foreach_lerp_(  # the public loop is ten times slower
             list(self.module.parameters()), list(module.parameters()), 1.0 - decay
         )
 
@@ -111,10 +114,10 @@ def run(title: str, clock: Clock, take_step: Any, saved: Checkpoint, log: Path) 
     losses: list[float] = []
     with _bar(title, clock) as show, log.open("a") as lines:
         while clock.share < 1.0:
-            start = time.monotonic()
+            start = clock.now()
             losses.append(take_step())
             clock.step += 1
-            clock.elapsed_s += time.monotonic() - start
+            clock.elapsed_s += clock.now() - start
             if clock.step % _LOG_EVERY_STEPS == 0:
                 mean = sum(losses) / len(losses)
                 losses.clear()

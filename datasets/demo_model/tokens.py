@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ def merges() -> list[tuple[str, str]]:
     """Byte pair merges, most frequent first, until each known word is a single piece."""
     spelled = {word: [*word[:-1], word[-1] + "</w>"] for word in sorted(KNOWN_WORDS)}
     learned: list[tuple[str, str]] = []
-    while pairs := Counter(p for s in spelled.values() for p in zip(s, s[1:], strict=False)):
+    while pairs := Counter(p for s in spelled.values() for p in pairwise(s)):
         best = max(pairs, key=lambda pair: (pairs[pair], pair))
         learned.append(best)
         for word, pieces in spelled.items():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -99,11 +100,10 @@ class Trainer:
         return float(loss.detach())
 
     def _phase(self) -> tuple[str, float, int]:
-        start = 0.0
-        for name, end, peak, batch in PHASES:
-            if self._clock.share < end or end == 1.0:
-                break
-            start = end
+        ends = [end for _, end, _, _ in PHASES]
+        index = sum(self._clock.share >= end for end in ends[:-1])
+        name, end, peak, batch = PHASES[index]
+        start = ends[index - 1] if index else 0.0
         local = min(1.0, (self._clock.share - start) / (end - start))
         warm = min(1.0, (self._clock.step + 1) / 50)
         return name, peak * warm * (0.02 + 0.49 * (1.0 + math.cos(math.pi * local))), batch
@@ -139,7 +139,7 @@ def main() -> None:
     """Train for the planned minutes, or go on with a run that was stopped."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="checkpoints")
-    parser.add_argument("--minutes", type=float, default=45.0, help="planned training time")
+    parser.add_argument("--minutes", type=float, default=45.0, help="planned CPU time a thread")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -148,7 +148,7 @@ def main() -> None:
 
     torch.set_num_threads(given.threads)
     given.work.mkdir(parents=True, exist_ok=True)
-    clock = loop.Clock(given.minutes * 60.0)
+    clock = loop.Clock(given.minutes * 60.0 * given.threads, now=time.process_time)
     torch.manual_seed(given.seed)
     pictures = Pictures(open_codec(given.work), given.seed)
     trainer = Trainer(pictures, clock)

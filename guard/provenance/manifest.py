@@ -172,9 +172,7 @@ def _disclosures(facts: ManifestFacts) -> list[dict[str, Any]]:
         disclosure["contentProfile"] = {"humanOversightLevel": "prompt_guided"}
         uses = ("data_mining", "ai_training", "ai_generative_training", "ai_inference")
         entries = {f"cawg.{use}": _NOT_ALLOWED for use in uses}
-        found.append(
-            {"label": "cawg.training-mining", "kind": "Json", "data": {"entries": entries}}
-        )
+        found.append({"label": "cawg.training-mining", "data": {"entries": entries}})
     return found
 
 

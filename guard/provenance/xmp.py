@@ -19,7 +19,8 @@ IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 TC260 = "http://www.tc260.org.cn/ns/AIGC/1.0/"
 
 PROMPT_CHARS = 4000
-"""More of a prompt is cut: the packet must fit one JPEG segment (60,000 bytes)."""
+VALUE_CHARS = 500
+"""More of a prompt or of any other value is cut: the packet must fit one JPEG segment."""
 
 _NAMESPACES = {
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
@@ -43,7 +44,7 @@ def xmp_packet(facts: ManifestFacts) -> bytes | None:
         f'{_BEGIN}\n<x:xmpmeta xmlns:x="adobe:ns:meta/">\n<rdf:RDF {spaces}>\n'
         f'<rdf:Description rdf:about=""\n  {values}>\n'
         f"<dc:title><rdf:Alt><rdf:li xml:lang={quoteattr('x-default')}>"
-        f"{_text(title_of(facts))}</rdf:li></rdf:Alt></dc:title>\n"
+        f"{_text(title_of(facts)[:VALUE_CHARS])}</rdf:li></rdf:Alt></dc:title>\n"
         '</rdf:Description>\n</rdf:RDF>\n</x:xmpmeta>\n<?xpacket end="r"?>'
     ).encode()
 
@@ -54,10 +55,10 @@ def _values(facts: ManifestFacts) -> dict[str, str]:
         "dc:identifier": f"urn:uuid:{facts.record_id}",
         "xmp:CreatorTool": f"genguard {software_version()}",
         "xmp:CreateDate": timestamp(facts.when),
-        "photoshop:Credit": facts.provider,
+        "photoshop:Credit": facts.provider[:VALUE_CHARS],
         "Iptc4xmpExt:DigitalSourceType": TRAINED,
-        "Iptc4xmpExt:AISystemUsed": system,
-        "Iptc4xmpExt:AISystemVersionUsed": system_version,
+        "Iptc4xmpExt:AISystemUsed": system[:VALUE_CHARS],
+        "Iptc4xmpExt:AISystemVersionUsed": system_version[:VALUE_CHARS],
         "Iptc4xmpExt:AIPromptInformation": (facts.prompt or "")[:PROMPT_CHARS],
         "TC260:AIGC": _aigc(facts),
     }
@@ -68,7 +69,7 @@ def _aigc(facts: ManifestFacts) -> str:
     """The seven fields of GB 45438-2025, annex E; label 1 says: generated."""
     fields = {
         "Label": "1",
-        "ContentProducer": facts.provider,
+        "ContentProducer": facts.provider[:VALUE_CHARS],
         "ProduceID": facts.record_id,
         "ReservedCode1": "",
         "ContentPropagator": "",

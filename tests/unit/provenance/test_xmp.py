@@ -71,6 +71,14 @@ def test_any_text_gives_wellformed_xml_that_fits(text: str, prompt: str | None) 
     description(packet)
 
 
+def test_endless_values_are_cut() -> None:
+    long = "&" * 100_000
+    packet = xmp_packet(facts(provider=long, model=f"{long}@{long}", title=long, prompt=long))
+    assert packet is not None
+    assert len(packet) <= XMP_LIMIT
+    description(packet)
+
+
 def test_a_prompt_when_it_is_given() -> None:
     packet = xmp_packet(facts(prompt='a "boat" & <sails>'))
     assert packet is not None

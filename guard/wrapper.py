@@ -70,7 +70,7 @@ def wrap(
     Raises InvalidRequest when ``pipeline`` is not a diffusers pipeline, and what
     ``Guard.from_settings`` raises.
     """
-    if not callable(pipeline) or "prompt" not in inspect.signature(pipeline.__call__).parameters:
+    if not _takes_a_prompt(pipeline):
         raise InvalidRequest(
             f"{type(pipeline).__name__} is not a pipeline that takes a prompt.",
             hint="Hand in what DiffusionPipeline.from_pretrained(…) gave you.",
@@ -80,6 +80,13 @@ def wrap(
 
         guard = RealGuard.from_settings(policy=policy)
     return GuardedPipeline(pipeline, guard)
+
+
+def _takes_a_prompt(pipeline: Any) -> bool:
+    try:
+        return "prompt" in inspect.signature(pipeline.__call__).parameters
+    except (AttributeError, TypeError, ValueError):
+        return False
 
 
 class GuardedPipeline:
@@ -120,9 +127,9 @@ class GuardedPipeline:
         output_type = call.pop("output_type", "pil")
         return_dict = call.pop("return_dict", True)
         _check(call, output_type)
-        outcomes: list[Outcome] = []
-        for part in _parts(call):
-            outcomes += self._one(part)
+        # All requests are looked at before the first is drawn.
+        parts = [(_request(part), part) for part in _parts(call)]
+        outcomes = [outcome for request, part in parts for outcome in self._one(request, part)]
         _raise_if_all_failed(outcomes)
         return self._output(outcomes, output_type, return_dict=return_dict)
 
@@ -135,19 +142,12 @@ class GuardedPipeline:
                 call |= call.pop(name, {})
         return call
 
-    def _one(self, call: dict[str, Any]) -> list[Outcome]:
+    def _one(self, request: GenerationRequest, call: dict[str, Any]) -> list[Outcome]:
         """The outcomes for one prompt: as many as pictures."""
-        count = call.get("num_images_per_prompt") or 1
-        request = GenerationRequest(
-            prompt=_text(call, "prompt"),
-            negative_prompt=_text(call, "negative_prompt"),
-            count=count,
-            input_image=_encoded(call.get("image")),
-        )
         drawer = _CallGenerator(self._pipeline, call, self._lock)
         outcomes = list(self._guard.generate_each(request, generator=drawer))
         # A blocked prompt is one record, however many pictures were asked for.
-        return outcomes * count if len(outcomes) == 1 else outcomes
+        return outcomes * request.count if len(outcomes) == 1 else outcomes
 
     def _output(self, outcomes: list[Outcome], output_type: str, *, return_dict: bool) -> Any:
         images = _images(outcomes, output_type)
@@ -252,6 +252,16 @@ def _parts(call: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for index in range(len(prompts))
     ]
+
+
+def _request(call: Mapping[str, Any]) -> GenerationRequest:
+    """What of one prompt's call is screened."""
+    return GenerationRequest(
+        prompt=_text(call, "prompt"),
+        negative_prompt=_text(call, "negative_prompt"),
+        count=call.get("num_images_per_prompt") or 1,
+        input_image=_encoded(call.get("image")),
+    )
 
 
 def _share(value: Any, index: int, prompts: int, count: int) -> Any:

@@ -130,8 +130,6 @@ class ClipEncoder:
         weights = self._weights
         try:
             return _open(weights)
-        except DetectorUnavailable:
-            raise
         except Exception as error:
             raise DetectorUnavailable(
                 f"The CLIP checkpoint {weights.checkpoint.name} cannot be opened as "

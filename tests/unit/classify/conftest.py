@@ -40,6 +40,7 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "layers": 1,
         },
     }
+    torch.set_num_threads(1)  # for models this small more threads only wait for each other
     torch.manual_seed(0)
     model = open_clip.CLIP(**config)
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))

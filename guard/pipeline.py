@@ -44,6 +44,7 @@ from guard.types import (
     Score,
     SignedAsset,
     Stage,
+    check_name,
 )
 from guard.version import __version__
 
@@ -216,8 +217,10 @@ class Guard:
         """Classify, mark, sign and record a picture made elsewhere.
 
         Only ``origin=generated`` is signed as made by a trained algorithm. Raises InvalidImage,
-        OutputUnwritable or AuditUnavailable.
+        InvalidRequest, OutputUnwritable or AuditUnavailable.
         """
+        check_name("user", user)
+        check_name("tenant", tenant)
         delivery.check()
         decoded = load(image)
         case = self._case(origin, tenant=tenant)
@@ -261,7 +264,7 @@ class Guard:
         self._stages.run(Stage.SIGN, lambda: self.rooms.quarantine.keep(record_id, asset))
         try:
             return case.hold(by, manifest)
-        except GuardError:
+        except BaseException:
             self.rooms.quarantine.discard(record_id)
             raise
 

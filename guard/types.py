@@ -25,6 +25,9 @@ Pixels = NDArray[np.uint8]
 MAX_PROMPT_CHARS = 20_000
 """Longer prompts are refused: no text encoder reads them, and screening must stay cheap."""
 
+MAX_NAME_CHARS = 400
+"""Of users, tenants, keys and models: the audit log takes no longer names."""
+
 MAX_IMAGES = 64
 MAX_SIDE = 8192
 
@@ -127,6 +130,10 @@ class GenerationRequest:
         _check_range("count", self.count, 1, MAX_IMAGES)
         _check_range("steps", self.steps, 1, 1000)
         _check_range("seed", self.seed, 0, 2**63 - 1)
+        for name in ("model", "user", "tenant", "idempotency_key"):
+            check_name(name.replace("_", " "), getattr(self, name))
+        if self.size is not None and len(self.size) != 2:
+            raise InvalidRequest(f"The size {self.size} is not (width, height).", hint="Give two.")
         for side in self.size or ():
             _check_range("size", side, 64, MAX_SIDE)
             if side % 8:
@@ -138,7 +145,9 @@ class GenerationRequest:
 
 def _check_text(name: str, text: str) -> None:
     if not isinstance(text, str):
-        raise InvalidRequest(f"The {name} must be text, not {type(text).__name__}.")
+        raise InvalidRequest(
+            f"The {name} must be text, not {type(text).__name__}.", hint="Send a string."
+        )
     if len(text) > MAX_PROMPT_CHARS:
         raise InvalidRequest(
             f"The {name} has {len(text):,} characters; the limit is {MAX_PROMPT_CHARS:,}.",
@@ -150,11 +159,26 @@ def _check_text(name: str, text: str) -> None:
         raise InvalidRequest(f"The {name} is not valid Unicode.", hint="Send UTF-8 text.")
 
 
+def check_name(name: str, text: str | None) -> None:
+    """That ``text``, where given, can stand in a record as a ``name``. Raises InvalidRequest."""
+    if text is None:
+        return
+    _check_text(name, text)
+    if len(text) > MAX_NAME_CHARS or not text.isprintable():
+        raise InvalidRequest(
+            f"The {name} is no name: it has {len(text):,} characters, or some that do not print.",
+            hint=f"At most {MAX_NAME_CHARS} printable characters on one line.",
+        )
+
+
 def _check_range(name: str, value: int | None, least: int, most: int) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise InvalidRequest(f"The {name} is {value!r}; it must be a whole number {least}–{most}.")
+        raise InvalidRequest(
+            f"The {name} is {value!r}, which is no whole number from {least} to {most}.",
+            hint=f"Choose a {name} from {least} to {most}.",
+        )
 
 
 @dataclass(frozen=True, slots=True)

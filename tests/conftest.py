@@ -56,7 +56,7 @@ def furnished_home(tmp_path_factory: pytest.TempPathFactory, default_policy: Pol
 @pytest.fixture
 def furnished(furnished_home: Path) -> Path:
     """``GUARD_HOME``, furnished: what a user has after ``guard keys dev``."""
-    return shutil.copytree(furnished_home, os.environ["GUARD_HOME"])
+    return shutil.copytree(furnished_home, Path(os.environ["GUARD_HOME"]))
 
 
 @pytest.fixture(scope="session")

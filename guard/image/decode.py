@@ -166,7 +166,7 @@ def _look_at(image: Image.Image) -> tuple[Pixels, NDArray[np.uint8] | None]:
         raise InvalidImage("The picture has no pixels.", hint="Hand in another file.")
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise _too_large(f"{width:,}×{height:,} pixels")
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+    if getattr(image, "is_animated", False) and image.format != "MPO":
         raise InvalidImage(
             "The picture is animated or has several pages.",
             hint="Hand in one frame at a time: only what is looked at may be released.",

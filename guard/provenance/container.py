@@ -15,6 +15,7 @@ _APP11 = 0xEB
 _START_OF_SCAN = 0xDA
 _STANDALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 _C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+_GIF_EXTENSION = b"\x21\xff\x0bC2PA_GIF\x01\0\0"
 _TIFF_TAG = 0xCD41
 _MAX_TAGS = 4096
 """More entries than any writer puts into one TIFF directory."""
@@ -78,7 +79,9 @@ def _format(data: bytes) -> str | None:
         return "image/webp"
     if data[4:8] == b"ftyp":
         return "image/avif"
-    return "image/tiff" if data[:4] in (b"II*\0", b"MM\0*") else None
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        return "image/tiff"
+    return "image/gif" if data.startswith(b"GIF8") else None
 
 
 def _whole_box(store: bytes) -> bytes | None:
@@ -177,10 +180,24 @@ def _tiff(data: bytes) -> list[Stretch]:
     return []
 
 
+def _gif(data: bytes) -> list[Stretch]:
+    """Sub-blocks of the application extension: it stands before the first picture."""
+    at = data.find(_GIF_EXTENSION)
+    if at < 0:
+        return []
+    at += len(_GIF_EXTENSION)
+    stretches = []
+    while at < len(data) and data[at]:
+        stretches.append((at + 1, min(at + 1 + data[at], len(data))))
+        at += 1 + data[at]
+    return stretches
+
+
 _FINDERS = {
     "image/png": _png,
     "image/jpeg": _jpeg,
     "image/webp": _webp,
     "image/avif": _avif,
     "image/tiff": _tiff,
+    "image/gif": _gif,
 }

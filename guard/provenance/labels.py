@@ -10,12 +10,19 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from guard.provenance.container import png_chunks
 
-MAX_TEXT = 8 * 1024 * 1024
+MAX_TEXT = 1024 * 1024
 """A compressed text chunk is unpacked no further: a few kilobytes can hold gigabytes."""
+
+MAX_TEXTS = 64
+"""So many text chunks of a PNG are looked at; generators write fewer than ten."""
+
+MAX_PACKETS = 64
+"""So many XMP packets are looked at; files have one or two."""
 
 _AI_SOURCE = re.compile(
     rb"DigitalSourceType[^<>]{0,200}?[\"'>]\s*(?:https?://cv\.iptc\.org/newscodes/digitalsourcetype/)?"
@@ -24,7 +31,7 @@ _AI_SOURCE = re.compile(
 _IPTC_AI = re.compile(rb"\bAI(?:SystemUsed|SystemVersionUsed|PromptInformation|PromptWriterName)\b")
 _TC260 = re.compile(rb"http://www\.tc260\.org\.cn/ns/AIGC/|\bTC260:AIGC\b")
 _REMOTE = re.compile(rb"\bdcterms:provenance\s*=?\s*[\"'>]")
-_XMP = re.compile(rb"<(?:x:xmpmeta|rdf:RDF)\b.{0,4194304}?</(?:x:xmpmeta|rdf:RDF)>", re.DOTALL)
+_XMP_TAGS = ((b"<x:xmpmeta", b"</x:xmpmeta>"), (b"<rdf:RDF", b"</rdf:RDF>"))
 
 _PNG_TEXTS = {
     b"parameters": ("Stable Diffusion web UI", rb"Steps: \d"),
@@ -47,13 +54,26 @@ def read_labels(data: bytes, media_type: str) -> tuple[dict[str, Any], ...]:
     """The labels in a file, each with ``kind`` and ``source``; never raises, whatever it is fed."""
     found: list[dict[str, Any]] = []
     with suppress(Exception):  # a label that cannot be read is no label
-        texts = list(_png_texts(data)) if media_type == "image/png" else []
-        for packet in (*_XMP.findall(data), *(text for key, text in texts if b"xmp" in key)):
+        texts = list(islice(_png_texts(data), MAX_TEXTS)) if media_type == "image/png" else []
+        packed = (text for key, text in texts if b"xmp" in key)
+        for packet in (*islice(_xmp_packets(data), MAX_PACKETS), *packed):
             found += _xmp_labels(packet)
         found += [label for key, text in texts for label in _text_labels(key, text)]
         if media_type != "image/png":
             found += _exif_labels(data)
     return tuple({tuple(sorted(one.items())): one for one in found}.values())
+
+
+def _xmp_packets(data: bytes) -> Iterator[bytes]:
+    """XMP is found by its tags, as in every format but packed PNG chunks it stands in the clear."""
+    for opening, closing in _XMP_TAGS:
+        start = data.find(opening)
+        while start >= 0:
+            end = data.find(closing, start)
+            if end < 0:
+                break
+            yield data[start:end]
+            start = data.find(opening, end)
 
 
 def _xmp_labels(packet: bytes) -> Iterator[dict[str, Any]]:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from guard.image.encode import EXTENSIONS, encode
 from guard.provenance.container import extract_manifest_store, holds_manifest_store, png_chunks
 from guard.provenance.manifest import definition
+from guard.provenance.read import read_manifest
 from guard.provenance.sign import C2paSigner
-from guard.provenance.trust import context_for
+from guard.provenance.trust import TrustList, context_for
 
 from .kit import facts, picture, sign
 
@@ -33,6 +34,21 @@ def test_it_is_the_store_that_was_embedded(
         store = builder.sign(signer._signer, media_type, source, out)
     assert extract_manifest_store(out.getvalue(), media_type) == store
     assert holds_manifest_store(out.getvalue(), media_type)
+
+
+def test_a_gif_that_someone_signed(signer: C2paSigner, trust: TrustList) -> None:
+    from c2pa import Builder
+    from PIL import Image
+
+    plain, out = BytesIO(), BytesIO()
+    Image.fromarray(picture()).save(plain, "GIF")
+    assert not holds_manifest_store(plain.getvalue(), "image/gif")
+    with Builder(definition(facts(), "image/gif"), context=context_for(signer._own)) as builder:
+        store = builder.sign(signer._signer, "image/gif", plain, out)
+    assert extract_manifest_store(out.getvalue(), "image/gif") == store
+    reading = read_manifest(out.getvalue(), "image/gif", trust)
+    assert reading is not None
+    assert reading.state == "trusted"
 
 
 @pytest.mark.parametrize("media_type", list(EXTENSIONS))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 import zlib
 from io import BytesIO
 from typing import Any
@@ -15,7 +16,7 @@ from guard.provenance import labels as module
 from guard.provenance.labels import read_labels
 from guard.provenance.xmp import xmp_packet
 
-from .kit import facts, picture
+from .kit import chunk, facts, picture
 
 PROMPT = "secret heron"
 A1111 = f"{PROMPT}\nNegative prompt: fog\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1"
@@ -170,6 +171,16 @@ def test_a_zip_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_TEXT", 1000)
     assert len(module._unpacked(zlib.compress(b"x" * 100_000))) == 1000
     assert module._unpacked(b"nonsense") == b""
+
+
+def test_hostile_files_are_read_in_time() -> None:
+    """Ten megabytes of openings without an end, and far too many texts."""
+    start = time.monotonic()
+    read_labels(b"<rdf:RDF <x:xmpmeta " * 500_000, "image/jpeg")
+    read_labels(b"<rdf:RDF></rdf:RDF>" * 500_000, "image/webp")
+    head = b"\x89PNG\r\n\x1a\n"
+    read_labels(head + chunk(b"zTXt", b"a\0\0" + zlib.compress(b"x" * 10**7)) * 1000, "image/png")
+    assert time.monotonic() - start < 10
 
 
 def test_whatever_goes_wrong_is_no_label(monkeypatch: pytest.MonkeyPatch) -> None:

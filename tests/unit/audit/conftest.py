@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from guard.audit.log import SqlAuditLog
 from guard.store.engine import open_store
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from auditing import new_record_id, pictured, started, write_released
+
 from guard.audit import log as log_module
 from guard.audit import nearest
 from guard.audit.commitments import commit, confirms
@@ -23,6 +23,7 @@ from guard.errors import AuditUnavailable, InvalidRequest, LogTampered, RecordNo
 from guard.store.engine import open_store
 from guard.store.reader import Reader
 from guard.types import AuditRecord, Event, Fingerprint
+from tests.support.auditing import new_record_id, pictured, started, write_released
 
 PROMPT = "a xylophone-playing zeppelin over Quxville"
 USER = "zaphod.beeblebrox@example.org"

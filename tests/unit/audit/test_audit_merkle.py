@@ -6,6 +6,9 @@ import hashlib
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from guard.audit.merkle import (
     EMPTY_ROOT,
     Frontier,
@@ -17,8 +20,6 @@ from guard.audit.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 # The leaves that implementations of Certificate Transparency test with.
 LEAVES = [

@@ -8,7 +8,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from auditing import new_record_id, pictured, started, write_released
+
 from guard.audit import export, query
 from guard.audit.canonical import canonical_json
 from guard.audit.export import export_csv, export_jsonl
@@ -18,6 +18,7 @@ from guard.audit.query import list_records, show, stats
 from guard.audit.verify import verify_log
 from guard.errors import RecordNotFound
 from guard.types import Event, Score, Stage
+from tests.support.auditing import new_record_id, pictured, started, write_released
 
 DAY = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -7,12 +7,13 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from auditing import pictured, started
+from hypothesis import given
+from hypothesis import strategies as st
+
 from guard.audit.record import MAX_LEAF_BYTES, Leaf, columns, from_us, parse, to_leaf, to_us
 from guard.errors import AuditUnavailable, LogTampered
 from guard.types import Action, AuditRecord, Event, Fingerprint, Mark, Origin, Score, Stage
-from hypothesis import given
-from hypothesis import strategies as st
+from tests.support.auditing import pictured, started
 
 LOG = "genguard-0123456789abcdef"
 RECORD = "0199b2c4-0000-7000-8000-000000000001"

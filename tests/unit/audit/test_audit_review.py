@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from auditing import new_record_id, pictured, started
+
 from guard.audit import review
 from guard.audit.log import SqlAuditLog
 from guard.audit.query import show
@@ -23,6 +23,7 @@ from guard.errors import (
     RecordNotFound,
 )
 from guard.types import Action, Event, SignedAsset
+from tests.support.auditing import new_record_id, pictured, started
 
 BYTES = b"\x89PNG picture"
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from auditing import new_record_id, pictured, started, write_released
+
 from guard.audit import verify
 from guard.audit.log import SqlAuditLog
 from guard.audit.merkle import Frontier, leaf_hash
@@ -19,6 +19,7 @@ from guard.audit.verify import verify_log
 from guard.errors import AuditUnavailable, LogTampered
 from guard.store.engine import open_store
 from guard.types import Event
+from tests.support.auditing import new_record_id, pictured, started, write_released
 
 Vandal = Callable[..., object]
 

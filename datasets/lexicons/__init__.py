@@ -1,0 +1,1 @@
+"""Scripts that build the lexicons which ship under policies/lexicons."""

@@ -1,8 +1,8 @@
 """Builds ``policies/lexicons/*.tsv`` from the named sources and the curated files beside this.
 
 Run ``python -m datasets.lexicons.build [--shared DIR] [--out DIR]``. The same sources always
-give the same bytes; ``tests/unit/prompt/test_build.py`` holds the shipped files to that. Licences and
-what was taken from where: DATA_CARD.md.
+give the same bytes; ``tests/unit/prompt/test_build.py`` holds the shipped files to that. Licences
+and what was taken from where: DATA_CARD.md.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Builds ``policies/lexicons/vocabulary.txt``: everyday words that no fuzzy rule may touch.
 
-Run ``python -m datasets.lexicons.vocabulary COMMON… --rare FILE`` with SCOWL word lists (Debian packages
-``wamerican``, ``wbritish`` and ``wamerican-huge``; licence in DATA_CARD.md). Of the rare words only
-those are kept that a fuzzy rule would otherwise mistake for a term.
+Run ``python -m datasets.lexicons.vocabulary COMMON… --rare FILE`` with SCOWL word lists (Debian
+packages ``wamerican``, ``wbritish`` and ``wamerican-huge``; licence in DATA_CARD.md). Of the rare
+words only those are kept that a fuzzy rule would otherwise mistake for a term.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from guard.prompt.evasion import Disguises
+from guard.prompt.disguises import Disguises
 from guard.prompt.lexicon import NAME_LISTS, Term, available_lists, load_list
 from guard.prompt.tokens import canonical
 
 HERE = Path(__file__).parent
 TARGET = HERE.parents[1] / "policies" / "lexicons" / "vocabulary.txt"
-DELIBERATE = frozenset({"an ending", "glued to other words", "repeated letters"})
+DELIBERATE = frozenset({"an ending", "a compound", "repeated letters"})
 """Ways to hide a term that rare dictionary words share with real derivations: those words are
 allowed one by one, in curated/allowed_words.txt."""
 
@@ -37,9 +37,9 @@ def main() -> None:
     hard = {term.text for term in terms if term.score >= 0.5}
     allowed = _words(HERE / "curated" / "allowed_words.txt")
     names = {p for name in NAME_LISTS for entry in load_list(name) for p in entry.text.split()}
-    common = (set().union(*map(_words, args.common)) | allowed) - hard
+    refused = _words(HERE / "curated" / "refused_words.txt")
+    common = (set().union(*map(_words, args.common)) | allowed) - hard - refused
     disguises = Disguises(terms, frozenset(common | names))
-    common = {word for word in common if not _deliberate(disguises, word, allowed)}
     rare = {
         word
         for word in _words(args.rare) - hard - common
@@ -47,18 +47,6 @@ def main() -> None:
     }
     TARGET.write_text("\n".join(sorted(common | rare)) + "\n", encoding="utf-8")
     print(f"{len(common):,} common words, {len(rare):,} rare ones that look like terms")
-
-
-def _deliberate(disguises: Disguises, word: str, allowed: set[str]) -> bool:
-    """Whether a dictionary word is itself an inflected term (``rapists``)."""
-    if word in allowed:
-        return False
-    return any(
-        word == term + ending
-        for ending in ("s", "es", "er", "ers", "ing", "ed", "d", "y", "ies")
-        for term in (word.removesuffix(ending),)
-        if disguises.exact(term)
-    )
 
 
 def _words(path: Path) -> set[str]:

@@ -8,13 +8,14 @@ from typing import Final
 
 from guard.prompt.lexicon import Hit, Term
 from guard.prompt.normalise import View
+from guard.prompt.wordsets import word_list
 
 ADULT: Final = 18
 
-_WORDS: Final = (
+_WORDS: Final = word_list(
     "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
     "sixteen seventeen"
-).split()
+)
 _NUMBER: Final = rf"(?P<%s>(?<![\d.,])\d{{1,2}}(?![\d.,]\d)|\b(?:{'|'.join(_WORDS)})\b)"
 _UNITS: Final = (
     r"years?[\s-]*old|years?[\s-]*of[\s-]*age|yrs?\.?[\s-]*old|yr[\s-]olds?|y/?o\b|y\.o\.|"
@@ -24,11 +25,14 @@ _UNITS: Final = (
 _AGE: Final = re.compile(
     _NUMBER % "a" + rf"[\s-]*(?:{_UNITS})|\b(?:aged?|age[:=]|edad|alter)[\s:=]+" + _NUMBER % "b"
 )
+_MAY_HOLD_AGE: Final = re.compile(r"\d|year|yo\b|aged?\b")
 _ENTRY: Final = Term("age under 18", 0.9, "mul", frozenset({"exact"}), "minors", "ages/1")
 
 
 def ages(view: View) -> Iterator[Hit]:
     """A hit of the list ``minors`` for each age under eighteen."""
+    if not _MAY_HOLD_AGE.search(view.text):
+        return
     for found in _AGE.finditer(view.text):
         number = found["a"] or found["b"]
         age = int(number) if number.isdecimal() else _WORDS.index(number) + 1

@@ -7,6 +7,7 @@ from typing import Final
 
 from guard.prompt.lexicon import Hit
 from guard.prompt.tokens import BREAK, Words
+from guard.prompt.wordsets import word_set
 
 _LEADS: Final = tuple(
     sorted(
@@ -45,10 +46,10 @@ _LEADS: Final = tuple(
         reverse=True,
     )
 )
-_FOLLOWERS: Final = frozenset(
+_FOLLOWERS: Final = word_set(
     "style styled styles stylized stylised inspired esque art artstyle artwork artworks painting "
-    "paintings aesthetic illustration illustrations drawing drawings inspiration technique "
-    "stil stile estilo stijl".split()
+    "paintings aesthetic illustration illustrations drawing drawings inspiration technique stil "
+    "stile estilo stijl"
 )
 _CONNECTORS: Final = frozenset({"and", "with", "x", BREAK, "by", "mixed", "meets", "vs", "or", "n"})
 _PLATFORMS: Final = frozenset({"artstation", "deviantart", "pixiv", "cgsociety", "behance"})
@@ -56,7 +57,7 @@ _PLATFORMS: Final = frozenset({"artstation", "deviantart", "pixiv", "cgsociety",
 
 def styled(words: Words, hits: Sequence[Hit]) -> list[Hit]:
     """Those of ``hits`` (names in one text) that ask for a style."""
-    texts = [token.text for token in words.tokens]
+    texts = words.texts
     platform = not _PLATFORMS.isdisjoint(texts)
     chosen: list[Hit] = []
     ends: set[int] = set()
@@ -74,19 +75,19 @@ def styled(words: Words, hits: Sequence[Hit]) -> list[Hit]:
     return chosen
 
 
-def _led(texts: list[str], first: int) -> bool:
+def _led(texts: Sequence[str], first: int) -> bool:
     before = " " + " ".join(texts[max(0, first - 3) : first])
     return any(before.endswith(f" {lead}") for lead in _LEADS)
 
 
-def _followed(texts: list[str], last: int) -> bool:
+def _followed(texts: Sequence[str], last: int) -> bool:
     after = texts[last : last + 2]
-    if after[:1] == ["s"]:
+    if list(after[:1]) == ["s"]:
         after = texts[last + 1 : last + 3]
     return bool(after) and after[0] in _FOLLOWERS
 
 
-def _continues(texts: list[str], first: int, ends: set[int]) -> bool:
+def _continues(texts: Sequence[str], first: int, ends: set[int]) -> bool:
     """After a styled name and connectors only: "by A, B and C"."""
     position = first
     while position > 0 and texts[position - 1] in _CONNECTORS and first - position < 3:
@@ -94,7 +95,7 @@ def _continues(texts: list[str], first: int, ends: set[int]) -> bool:
     return position != first and position in ends
 
 
-def _stands_alone(texts: list[str], hit: Hit) -> bool:
+def _stands_alone(texts: Sequence[str], hit: Hit) -> bool:
     """A tag between commas that is not the first one, which names the subject."""
     before = hit.first > 0 and texts[hit.first - 1] == BREAK
     after = hit.last == len(texts) or texts[hit.last] == BREAK

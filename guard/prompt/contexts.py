@@ -1,10 +1,10 @@
 """Harmless company: what turns a term or a name into something else.
 
-``contexts.txt`` holds lines ``terms | after or before | words``: the term is harmless when one of the
-words follows (precedes) it closely, in the same part of the sentence. ``*name*`` as the term means
-any name of a person ("Van Gogh museum"). A third kind, ``phrase``, is harmless as a whole. Words
-between the two may describe, but not be a person: "nude pink nail polish" is a colour, "nude woman
-with nail polish" is not.
+``contexts.txt`` holds lines ``terms | after or before | words``: the term is harmless when one of
+the words follows (precedes) it closely, in the same part of the sentence. ``*name*`` as the term
+means any name of a person ("Van Gogh museum"). A third kind, ``phrase``, is harmless as a whole.
+Words between the two may describe, but not be a person: "nude pink nail polish" is a colour, "nude
+woman with nail polish" is not.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Final
 
 from guard.prompt.lexicon import Hit, Name, folder
 from guard.prompt.tokens import BREAK, Words, canonical
+from guard.prompt.wordsets import word_set
 
 ANY_NAME: Final = "*name*"
 
@@ -25,12 +26,12 @@ REACH: Final = 2
 NAME_REACH: Final = 0
 """After a name the place must follow at once: "Paris Hilton hotel"."""
 
-_PERSONS: Final = frozenset(
+_PERSONS: Final = word_set(
     "woman women girl girls man men boy boys lady ladies female male females males guy guys chick "
     "babe babes teen teens teenager model models person people human body bodies figure figures "
     "she he her his him they wife husband mother father daughter son actress actor singer "
-    "celebrity couple couples goddess queen princess nurse teacher student anime waifu elf "
-    "witch portrait and in on wearing holding with of sitting standing lying posing".split()
+    "celebrity couple couples goddess queen princess nurse teacher student anime waifu elf witch "
+    "portrait and in on wearing holding with of sitting standing lying posing"
 )
 
 
@@ -47,28 +48,27 @@ class Contexts:
         added = tuple(f" {canonical(one)} " for one in phrases if canonical(one))
         return Contexts(self.after, self.before, self.phrases + added)
 
-    def phrase_ranges(self, words: Words) -> list[tuple[int, int]]:
-        """Token ranges of the harmless phrases of a text."""
-        ranges = []
+    def _in_phrase(self, words: Words, hit: Hit) -> bool:
+        start = words.offsets[hit.first]
+        end = words.offsets[hit.last - 1] + len(words.texts[hit.last - 1])
         for phrase in self.phrases:
-            start = words.text.find(phrase)
-            while start >= 0:
-                ranges.append(words.at(start + 1, start + len(phrase)))
-                start = words.text.find(phrase, start + 1)
-        return ranges
+            reach = len(phrase) - 2
+            at = words.text.find(phrase, max(0, end - reach - 1), start + reach + 1)
+            if at >= 0 and at < start and end < at + len(phrase):
+                return True
+        return False
 
-    def harmless(self, words: Words, hit: Hit, ranges: list[tuple[int, int]]) -> bool:
+    def harmless(self, words: Words, hit: Hit) -> bool:
         """Whether the company of a plainly written hit makes it harmless."""
         if hit.how or hit.last == 0:
             return False
-        if any(first <= hit.first and hit.last <= last for first, last in ranges):
+        if self._in_phrase(words, hit):
             return True
         is_name = isinstance(hit.entry, Name)
         term, reach = (ANY_NAME, NAME_REACH) if is_name else (hit.entry.text, REACH)
-        texts = [token.text for token in words.tokens]
-        behind = texts[hit.last : hit.last + reach + 2]
-        ahead = texts[max(0, hit.first - reach - 2) : hit.first][::-1]
-        if is_name and behind[:1] == ["s"]:
+        behind = list(words.texts[hit.last : hit.last + reach + 2])
+        ahead = list(words.texts[max(0, hit.first - reach - 2) : hit.first])[::-1]
+        if is_name and behind[:1] == ["s"]:  # "Hilton's hotel"
             behind = behind[1:]
         return _meets(behind, self.after.get(term), reach, forward=True) or _meets(
             ahead, self.before.get(term), reach, forward=False

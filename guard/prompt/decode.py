@@ -16,13 +16,19 @@ _INLINE: Final = re.compile(
     r"&#?\w{1,31};?|(?:%[0-9a-fA-F]{2})+|\\u\{?[0-9a-fA-F]{4,6}\}?|\\x[0-9a-fA-F]{2}|"
     r"\\U[0-9a-fA-F]{8}|(?<![\w])[uU]\+[0-9a-fA-F]{4,5}\s?"
 )
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{6,4096}={0,2}")
+_MAY_DECODE: Final = re.compile(r"[&%\\]|[uU]\+")
+_BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{6,4096}={0,2}")
+_ORDINARY: Final = re.compile(r"[A-Z]?[a-z_/-]+|[A-Z]+|[0-9]+")
+"""Chunks that are words or numbers; base64 of a text mixes cases or has digits."""
+
 _HEX: Final = re.compile(r"(?:0x)?(?:[0-9a-fA-F]{2}[\s:,-]?){3,2048}")
 _TAGS: Final = re.compile("[\U000e0020-\U000e007e]{3,}")
 
 
 def inline(text: str) -> View | None:
     """``text`` with entities and escapes read; None when it has none."""
+    if not _MAY_DECODE.search(text):
+        return None
     out: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -59,7 +65,7 @@ def hidden(text: str) -> Iterator[View]:
     for found in _TAGS.finditer(text):
         yield _whole("".join(chr(ord(char) - 0xE0000) for char in found[0]), found)
     for found in _BASE64.finditer(text):
-        plain = _from_base64(found[0])
+        plain = "" if _ORDINARY.fullmatch(found[0]) else _from_base64(found[0])
         if plain:
             yield _whole(plain, found)
     for found in _HEX.finditer(text):

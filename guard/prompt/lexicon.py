@@ -13,10 +13,9 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Final
+from typing import Final, NamedTuple
 
 from guard.errors import PolicyInvalid
 from guard.prompt.tokens import Words
@@ -27,8 +26,7 @@ _FOLDER: Final = "lexicons"
 _KANA: Final = re.compile("[\u30a1-\u30fa\u30fc]")
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """A word or phrase of one list. ``score`` in 0–1 is how surely it means what the list is of.
 
     Flags: ``exact`` takes no part in fuzzy matching; ``infix`` is of a script without spaces;
@@ -43,8 +41,7 @@ class Term:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """A real person. Years are None when unknown; ``single`` names are everyday words too."""
 
     text: str
@@ -60,10 +57,13 @@ class Name:
 Entry = Term | Name
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """An entry found: tokens ``first`` up to ``last`` where words were matched, ``span`` in the
-    original text, ``how`` it was written when not plainly; ``style`` when a name stands for one."""
+class Hit(NamedTuple):
+    """An entry found in a text.
+
+    ``span`` is its place in the original; words ``first`` up to ``last`` are what matched (0, 0
+    when it was found among characters); ``how`` says what hid it; ``style`` when a name stands for
+    a style.
+    """
 
     entry: Entry
     span: tuple[int, int]
@@ -166,7 +166,7 @@ class Matcher:
         for found, start, end in self._parts.find_matches_as_indexes(text, overlapping=True):
             if _cuts_katakana(text, start, end):
                 continue
-            first, last = _tokens_around(words, start, end)
+            first, last = _words_around(words, start, end)
             for entry in self._infix[found]:
                 yield Hit(entry, words.view.origin(start, end), first, last)
 
@@ -178,6 +178,7 @@ def _cuts_katakana(text: str, start: int, end: int) -> bool:
     return bool(before or after)
 
 
-def _tokens_around(words: Words, start: int, end: int) -> tuple[int, int]:
-    inside = [i for i, token in enumerate(words.tokens) if token.start < end and start < token.end]
+def _words_around(words: Words, start: int, end: int) -> tuple[int, int]:
+    places = enumerate(zip(words.starts, words.ends, strict=True))
+    inside = [i for i, (first, last) in places if first < end and start < last]
     return (inside[0], inside[-1] + 1) if inside else (0, 0)

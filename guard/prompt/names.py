@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from guard.policy.model import PromptRule
-from guard.prompt.evasion import one_slip
 from guard.prompt.lexicon import Hit, Name
+from guard.prompt.slips import one_edit
 from guard.prompt.tokens import Words
+from guard.prompt.wordsets import word_set
 
 MAX_AGE: Final = 100
 """Where no year of death is known, nobody is presumed dead before this age."""
@@ -30,11 +31,21 @@ def counts(name: Name, rule: PromptRule, year: int) -> bool:
     return True
 
 
+MAKERS: Final = word_set(
+    "painter sculptor photographer artist architect designer producer writer composer"
+) | {"film director", "comic artist", "fashion designer", "game designer"}
+"""Occupations whose names stand for what they made: "by Steven Spielberg" does not show him."""
+
+
+def makes_pictures(name: Name) -> bool:
+    """Whether asking for this name's style asks for a work, not for the person's likeness."""
+    return name.kind == "artist" or name.occupation in MAKERS
+
+
 class MisspeltNames:
     """Names of two or three parts with one part misspelt by one slip."""
 
-    def __init__(self, names: Iterable[Name], vocabulary: frozenset[str]) -> None:
-        self._vocabulary = vocabulary
+    def __init__(self, names: Iterable[Name]) -> None:
         self._rest: dict[tuple[int, str], list[tuple[str, Name]]] = {}
         for name in names:
             parts = name.text.split()
@@ -46,25 +57,25 @@ class MisspeltNames:
                     key = (position - len(parts) if position else 0, rest)
                     self._rest.setdefault(key, []).append((part, name))
 
-    def hits(self, words: Words) -> Iterator[Hit]:
-        """Unknown words next to the rest of a name."""
-        texts = [token.text for token in words.tokens]
-        for position, text in enumerate(texts):
-            if len(text) < MIN_SLIP - 1 or text in self._vocabulary:
+    def hits(self, words: Words, unknown: Iterable[int]) -> Iterator[Hit]:
+        """Names one part of which is one of the ``unknown`` words."""
+        for position in unknown:
+            text = words.texts[position]
+            if len(text) < MIN_SLIP - 1:
                 continue
-            for first, last, key in _windows(texts, position):
+            for first, last, key in _windows(words.texts, position):
                 for part, name in self._rest.get(key, ()):
-                    if one_slip(text, part):
+                    if one_edit(text, part):
                         span = words.origin(first, last)
                         yield Hit(name, span, first, last, "a misspelling")
 
 
-def _windows(texts: list[str], at: int) -> Iterator[tuple[int, int, tuple[int, str]]]:
+def _windows(texts: Sequence[str], at: int) -> Iterator[tuple[int, int, tuple[int, str]]]:
     """(first, last, key) of the two- and three-word names that the word ``at`` may be part of."""
     for length in (2, 3):
         for position in range(length):
             first = at - position
             if first >= 0 and first + length <= len(texts):
-                rest = texts[first:at] + texts[at + 1 : first + length]
+                rest = [*texts[first:at], *texts[at + 1 : first + length]]
                 key = (position - length if position else 0, " ".join(rest))
                 yield first, first + length, key

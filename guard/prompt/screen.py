@@ -5,28 +5,29 @@ Each rule names lists; each list is searched in the text as typed and in its oth
 what matched and where, in code points of what was typed.
 
 The negative prompt asks for things to be left out, so a term there is no request for it, with
-two exceptions: terms under a negative weight, ``(term:-1.2)``, which a sampler adds back, and terms
-flagged ``negative`` (asking to leave out clothes, or adult features). Spans of such findings count in
-the negative prompt, and their explanation says so.
+two exceptions: terms under a negative weight, ``(term:-1.2)``, which a sampler adds back, and
+terms flagged ``negative`` (asking to leave out clothes, or adult features). Spans of such findings
+count in the negative prompt, and their explanation says so.
 """
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 from guard.policy.model import Policy, PromptRule
+from guard.prompt import leet, spread
 from guard.prompt.ages import ages
 from guard.prompt.artists import styled
 from guard.prompt.contexts import Contexts, shipped_contexts
 from guard.prompt.decode import hidden, inline
-from guard.prompt.evasion import Disguises, leet_readings, turned_readings
+from guard.prompt.disguises import Disguises
 from guard.prompt.lexicon import Entry, Hit, Matcher, Name, Term, load_list, vocabulary
-from guard.prompt.names import MisspeltNames, counts
+from guard.prompt.names import MisspeltNames, counts, makes_pictures
 from guard.prompt.normalise import View, compose, normalise, skeleton
 from guard.prompt.tokens import Words, canonical, scan
 from guard.types import MAX_PROMPT_CHARS, Finding
@@ -49,7 +50,7 @@ def _disguises(lists: tuple[str, ...]) -> Disguises:
 
 @functools.cache
 def _misspelt(lists: tuple[str, ...]) -> MisspeltNames:
-    return MisspeltNames((e for e in _entries(lists) if isinstance(e, Name)), vocabulary())
+    return MisspeltNames(e for e in _entries(lists) if isinstance(e, Name))
 
 
 def _entries(lists: tuple[str, ...]) -> Iterator[Entry]:
@@ -64,7 +65,7 @@ class PolicyScreener:
     """
 
     def __init__(self, policy: Policy, *, year: int | None = None) -> None:
-        self._year = year or datetime.datetime.now(datetime.UTC).year
+        self._year = year or dt.datetime.now(dt.UTC).year
         lists = tuple(dict.fromkeys(name for rule in policy.prompt_rules for name in rule.lists))
         self._rules: dict[str, list[PromptRule]] = {
             name: [rule for rule in policy.prompt_rules if name in rule.lists] for name in lists
@@ -106,55 +107,49 @@ class PolicyScreener:
 
     def _hits(self, text: str) -> Iterator[Hit]:
         words = scan(normalise(text))
-        yield from self._plain(words)
+        unknown = self._disguises.unknown(words)
+        yield from self._plain(words, unknown)
         yield from ages(words.view)
-        yield from self._disguises.hits(words)
+        yield from self._disguises.hits(words, unknown)
+        yield from spread.hits(words.view, self._disguises)
         yield from self._upside_down(words, text)
         yield from self._other_readings(words)
         for view in _encoded(text):
-            yield from self._plain(scan(view), how="an encoding")
+            yield from self._plain(scan(view), (), how="an encoding")
 
     def _other_readings(self, words: Words) -> Iterator[Hit]:
         folded = skeleton(words.view)
         if folded is not None:
-            yield from self._plain(scan(folded), how="look-alike letters")
-        for reading in leet_readings(words):
-            yield from self._plain(reading, how="leetspeak")
-            yield from self._disguises.unknown_words(reading)
+            yield from self._plain(scan(folded), (), how="look-alike letters")
+        for reading in leet.readings(words):
+            unknown = self._disguises.unknown(reading)
+            yield from self._plain(reading, unknown, how="leetspeak")
+            yield from self._disguises.hits(reading, unknown)
 
-    def _plain(self, words: Words, how: str = "") -> Iterator[Hit]:
+    def _plain(self, words: Words, unknown: Sequence[int], how: str = "") -> Iterator[Hit]:
+        """Entries as they are written in ``words``, without those in harmless company."""
         names: list[Hit] = []
-        ranges = self._contexts.phrase_ranges(words)
-        for hit in self._candidates(words, how):
-            if hit.entry.text in self._allowed or self._contexts.harmless(words, hit, ranges):
+        for hit in self._candidates(words, unknown, how):
+            if hit.entry.text in self._allowed or self._contexts.harmless(words, hit):
                 continue
             if isinstance(hit.entry, Name):
                 names.append(hit)
             else:
                 yield hit
-        yield from self._names(words, names)
+        if names:
+            yield from _with_style(words, names)
 
-    def _candidates(self, words: Words, how: str) -> Iterator[Hit]:
+    def _candidates(self, words: Words, unknown: Sequence[int], how: str) -> Iterator[Hit]:
         yield from self._matcher.in_words(words, how)
         yield from self._matcher.in_text(words)
-        yield from self._misspelt.hits(words)
-
-    def _names(self, words: Words, hits: list[Hit]) -> Iterator[Hit]:
-        """Names, those in the context of a style marked so in ``style``."""
-        asked = {id(hit) for hit in styled(words, hits)}
-        for hit in hits:
-            entry = hit.entry
-            if id(hit) in asked:
-                yield replace(hit, style=True)
-            elif isinstance(entry, Name) and not entry.single:
-                yield hit
+        yield from self._misspelt.hits(words, unknown)
 
     def _upside_down(self, words: Words, text: str) -> Iterator[Hit]:
         if text.isascii():
             return
-        for position, token in enumerate(words.tokens):
+        for position in range(len(words.texts)):
             span = words.origin(position, position + 1)
-            for reading in turned_readings(token.text, text[slice(*span)]):
+            for reading in leet.turned_readings(text[slice(*span)]):
                 term = self._disguises.exact(reading)
                 if term is not None:
                     yield Hit(term, span, position, position + 1, "upside-down letters")
@@ -176,9 +171,19 @@ class PolicyScreener:
     def _means(self, rule: PromptRule, hit: Hit) -> bool:
         if not isinstance(hit.entry, Name):
             return True
-        if rule.requires_style and not hit.style:
-            return False
-        return counts(hit.entry, rule, self._year)
+        if rule.requires_style:
+            return hit.style and counts(hit.entry, rule, self._year)
+        return not (hit.style and makes_pictures(hit.entry)) and counts(hit.entry, rule, self._year)
+
+
+def _with_style(words: Words, hits: list[Hit]) -> Iterator[Hit]:
+    """Names, marked where they stand for a style; single ones only there."""
+    asked = {id(hit) for hit in styled(words, hits)}
+    for hit in hits:
+        if id(hit) in asked:
+            yield hit._replace(style=True)
+        elif isinstance(hit.entry, Name) and not hit.entry.single:
+            yield hit
 
 
 def _encoded(text: str) -> Iterator[View]:

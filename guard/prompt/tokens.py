@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from guard.prompt.normalise import View, normalise
@@ -25,72 +26,72 @@ _SCRIPT_MARKS: Final = (
 )
 """Vowel signs and points that are part of words but no letters to ``str.isalnum``."""
 
+_WEIGHT: Final = r":\s*-?\d*\.?\d+(?=\s*[)\]}>])"
+"""``(word:1.3)``: the number is no word."""
+
+_FULL_STOP: Final = r"(?<![^\W_])\.|(?<=[^\W_]{2})\.(?=\s|$)"
+"""A dot that ends something: not one inside a word, nor the one of an initial."""
+
+_SCAN_ASCII: Final = re.compile(
+    rf"([a-z0-9]+(?:'(?!s(?![a-z0-9]))[a-z0-9]+)*)|{_WEIGHT}|[,;|!?]|{_FULL_STOP}|(?<=\s)-(?=\s)"
+)
+_LETTERS: Final = rf"[^\W_](?:[^\W_]|[{_SCRIPT_MARKS}])*"
 _SCAN: Final = re.compile(
-    rf"(?P<weight>:\s*-?\d*\.?\d+(?=\s*[)\]}}>]))"
-    rf"|(?P<word>[^\W_](?:[^\W_]|[{_SCRIPT_MARKS}])*"
-    rf"(?:'(?!s(?![^\W_]))[^\W_](?:[^\W_]|[{_SCRIPT_MARKS}])*)*)"
-    r"|(?P<break>[,;|!?。、，؛؟।…•·]|(?<![^\W_])\.|(?<=[^\W_]{2})\.(?=\s|$)|\s[–—-]\s)"
+    rf"({_LETTERS}(?:'(?!s(?![^\W_])){_LETTERS})*)"
+    rf"|{_WEIGHT}|[,;|!?。、，؛؟।…•·]|{_FULL_STOP}|(?<=\s)[–—-](?=\s)"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
-    """A word or break: ``text`` canonical, ``start:end`` its place in the scanned view."""
-
-    text: str
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
 class Words:
-    """The tokens of a view with their canonical text; ``offsets[i]`` is where token i begins."""
+    """The words of a view.
+
+    ``texts[i]`` is a canonical word or BREAK, ``starts[i]:ends[i]`` its place in the view, and
+    ``offsets[i]`` where it begins in the canonical ``text``.
+    """
 
     view: View
-    tokens: tuple[Token, ...]
+    texts: Sequence[str]
+    starts: Sequence[int]
+    ends: Sequence[int]
+    offsets: Sequence[int]
     text: str
-    offsets: list[int] = field(repr=False)
 
     def at(self, start: int, end: int) -> tuple[int, int]:
-        """First token and one past the last of ``start:end`` in the canonical text."""
+        """First word and one past the last of ``start:end`` in the canonical text."""
         return bisect_left(self.offsets, start), bisect_left(self.offsets, end)
 
     def origin(self, first: int, last: int) -> tuple[int, int]:
-        """The span of the original text of tokens ``first`` up to, not including, ``last``."""
-        return self.view.origin(self.tokens[first].start, self.tokens[last - 1].end)
-
-    def replaced(self, changes: dict[int, str]) -> Words:
-        """The same words with some read differently."""
-        texts = [changes.get(i, token.text) for i, token in enumerate(self.tokens)]
-        tokens = tuple(
-            Token(text, token.start, token.end)
-            for text, token in zip(texts, self.tokens, strict=True)
-        )
-        return _words(self.view, tokens)
+        """The span of the original text of words ``first`` up to, not including, ``last``."""
+        return self.view.origin(self.starts[first], self.ends[last - 1])
 
 
 def scan(view: View) -> Words:
     """The words of ``view`` (a normalised text)."""
-    tokens = []
-    for found in _SCAN.finditer(view.text):
-        if found.lastgroup == "word":
-            tokens.append(Token(found[0].replace("'", ""), *found.span()))
-        elif found.lastgroup == "break":
-            tokens.append(Token(BREAK, *found.span()))
-    return _words(view, tuple(tokens))
-
-
-def _words(view: View, tokens: tuple[Token, ...]) -> Words:
-    offsets = []
+    texts: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    offsets: list[int] = []
     position = 1
-    for token in tokens:
+    pattern = _SCAN_ASCII if view.text.isascii() else _SCAN
+    for found in pattern.finditer(view.text):
+        word = found[1]
+        if word is None:
+            if found[0][0] == ":":
+                continue
+            word = BREAK
+        elif "'" in word:
+            word = word.replace("'", "")
+        start, end = found.span()
+        texts.append(word)
+        starts.append(start)
+        ends.append(end)
         offsets.append(position)
-        position += len(token.text) + 1
-    text = " " + "".join(token.text + " " for token in tokens)
-    return Words(view, tokens, text, offsets)
+        position += len(word) + 1
+    text = f" {' '.join(texts)} " if texts else " "
+    return Words(view, texts, starts, ends, offsets, text)
 
 
 def canonical(term: str) -> str:
     """A lexicon term or name in canonical form, breaks left out, without the outer spaces."""
-    words = scan(normalise(term))
-    return " ".join(token.text for token in words.tokens if token.text != BREAK)
+    return " ".join(text for text in scan(normalise(term)).texts if text != BREAK)

@@ -1,0 +1,52 @@
+"""How far two words are apart: keyboard slips and single edits."""
+
+from __future__ import annotations
+
+import functools
+from typing import Final
+
+_ROWS: Final = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+
+
+def one_slip(word: str, target: str) -> bool:
+    """Whether one keyboard slip leads from ``target`` to ``word``; the first letter is right.
+
+    A slip is a letter left out, two swapped, one hit twice, or a key beside the right one hit with
+    it or in its place.
+    """
+    if word[:1] != target[:1] or abs(len(word) - len(target)) > 1 or word == target:
+        return False
+    at = next((i for i, (a, b) in enumerate(zip(word, target, strict=False)) if a != b), None)
+    if at is None:  # one is the other and a last letter
+        return len(word) < len(target) or word[-1] in _beside(target[-1])
+    if len(word) < len(target):
+        return word[at:] == target[at + 1 :]
+    if len(word) > len(target):
+        near = _beside(target[at]) | _beside(target[at - 1])
+        return word[at + 1 :] == target[at:] and word[at] in near
+    swapped = word[at : at + 2] == target[at : at + 2][::-1] and word[at + 2 :] == target[at + 2 :]
+    return swapped or (word[at] in _beside(target[at]) and word[at + 1 :] == target[at + 1 :])
+
+
+def one_edit(word: str, target: str) -> bool:
+    """Whether the two differ by one letter added, left out, replaced or swapped."""
+    if len(word) == len(target):
+        unlike = [i for i in range(len(word)) if word[i] != target[i]]
+        if len(unlike) == 2:
+            a, b = unlike
+            return b == a + 1 and word[a] == target[b] and word[b] == target[a]
+        return len(unlike) == 1
+    longer, shorter = (word, target) if len(word) > len(target) else (target, word)
+    return len(longer) - len(shorter) == 1 and any(
+        longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer))
+    )
+
+
+@functools.cache
+def _beside(letter: str) -> frozenset[str]:
+    """The letter and the keys around it on a QWERTY keyboard."""
+    place = {char: (y, x + y / 2) for y, row in enumerate(_ROWS) for x, char in enumerate(row)}
+    if letter not in place:
+        return frozenset(letter)
+    y, x = place[letter]
+    return frozenset(c for c, (v, u) in place.items() if abs(v - y) <= 1 and abs(u - x) <= 1)

@@ -6,8 +6,8 @@ write it onto any picture, and it is lost at the first re-encoding. There is no 
 marked" either: bits come out of every picture, and bits of unmarked pictures are no fair coins.
 So only the well-known messages are told, word for word or nearly so, and nothing follows.
 
-The fixed messages are read here with NumPy alone: importing the package costs seconds, for it
-imports torch. :func:`decode_bits` goes through the package, for whoever knows method and length.
+``dwtDct`` and ``dwtDctSvd`` are read here with NumPy: importing the package costs seconds, for it
+imports torch. :func:`decode_bits` is for whoever knows method and length.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from guard.errors import DetectorUnavailable
 from guard.types import Pixels
 
 Bits = NDArray[np.uint8]
@@ -84,43 +85,66 @@ def read_known_labels(pixels: Pixels) -> tuple[dict[str, Any], ...]:
 def decode_bits(pixels: Pixels, method: str, length: int) -> str:
     """``length`` bits, as text of 0 and 1, as the package invisible-watermark decodes them.
 
-    ``method``: one of ``METHODS``; rivaGan knows only 32 bits. Some bits come out of every
-    picture. Raises ValueError for another method, or a picture or length the package refuses.
+    ``method``: one of ``METHODS``; rivaGan knows only 32 bits and needs the package. Some bits
+    come out of every picture. Raises ValueError for an unknown method, a picture under
+    ``LEAST_PIXELS`` or one with fewer blocks than bits; DetectorUnavailable without the package.
     """
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
-    from imwatermark import WatermarkDecoder
-
     if method == "rivaGan":
-        WatermarkDecoder.loadModel()
+        return _rivagan_bits(pixels, length)
+    raw = _raw_bits(pixels, method)
+    if not 0 < length <= raw.size:
+        raise ValueError(f"the picture is too small for {length} bits")
+    return "".join(map(str, _vote(raw, length)))
+
+
+def _rivagan_bits(pixels: Pixels, length: int) -> str:
     try:
-        found = WatermarkDecoder("bits", length).decode(_bgr(pixels), method)
+        from imwatermark import WatermarkDecoder
+    except ImportError as error:
+        raise DetectorUnavailable(
+            "rivaGan marks are read by the package invisible-watermark, which is not installed.",
+            hint="Install it beside: pip install --no-deps invisible-watermark",
+        ) from error
+    WatermarkDecoder.loadModel()
+    try:
+        found = WatermarkDecoder("bits", length).decode(_bgr(pixels), "rivaGan")
     except RuntimeError as error:
         raise ValueError(str(error)) from error
     return "".join(str(int(bit)) for bit in found)
 
 
-def _raw_bits(pixels: Pixels) -> Bits:
+def _raw_bits(pixels: Pixels, method: str = "dwtDct") -> Bits:
     """What each 4 × 4 block of the Haar approximation of U says, row by row.
 
-    dwtDct takes the block's largest entry but the first and looks in which half of the quantiser
-    step its magnitude falls.
+    dwtDct takes the block's largest entry but the first, dwtDctSvd its largest singular value
+    (which the cosine transform leaves as it is), and looks in which half of the quantiser step
+    the magnitude falls.
     """
+    blocks = _blocks(pixels)
+    if method == "dwtDct":
+        size = np.abs(blocks.reshape(-1, _BLOCK * _BLOCK)[:, 1:]).max(axis=1)
+    else:
+        size = np.linalg.svd(blocks, compute_uv=False)[:, 0]
+    return np.asarray(size % _SCALE > _SCALE / 2, dtype=np.uint8)
+
+
+def _blocks(pixels: Pixels) -> NDArray[np.float64]:
+    """The blocks, shape (n, 4, 4); none of a picture that the package would refuse."""
     import cv2
     import pywt  # type: ignore[import-untyped]  # ships no types
 
     height, width = pixels.shape[:2]
-    if height * width < LEAST_PIXELS:
-        return np.empty(0, dtype=np.uint8)
+    if height * width < LEAST_PIXELS or min(height, width) < 2 * _BLOCK:
+        return np.empty((0, _BLOCK, _BLOCK), dtype=np.float64)
     chroma = cv2.cvtColor(_bgr(pixels), cv2.COLOR_BGR2YUV)[..., 1].astype(np.float64)
-    chroma = chroma[: height // 4 * 4, : width // 4 * 4]
     # PyWavelets' own rounding decides where a coefficient sits on a step: use it, to agree.
-    haar = pywt.dwt2(chroma, "haar")[0]
+    haar = pywt.dwt2(chroma[: height // 4 * 4, : width // 4 * 4], "haar")[0]
     tall, wide = haar.shape[0] // _BLOCK, haar.shape[1] // _BLOCK
     haar = haar[: tall * _BLOCK, : wide * _BLOCK].reshape(tall, _BLOCK, wide, _BLOCK)
-    blocks = haar.transpose(0, 2, 1, 3).reshape(tall * wide, _BLOCK * _BLOCK)
-    largest = np.abs(blocks[:, 1:]).max(axis=1)
-    return np.asarray(largest % _SCALE > _SCALE / 2, dtype=np.uint8)
+    blocks = haar.transpose(0, 2, 1, 3).reshape(-1, _BLOCK, _BLOCK)
+    return np.asarray(blocks, dtype=np.float64)
 
 
 def _vote(raw: Bits, length: int) -> Bits:

@@ -57,14 +57,14 @@ def texture(seed: int, height: int = 512, width: int = 512) -> Pixels:
     """Coloured noise whose spectrum falls like that of landscapes, steeper or flatter by seed."""
     rng = np.random.default_rng(seed)
     radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
-    fall = np.maximum(radius, 1 / max(height, width)) ** -rng.uniform(0.8, 1.6)
+    fall = np.maximum(radius, 1 / max(height, width)) ** -rng.uniform(1.0, 1.6)
     shared = np.fft.irfft2(np.fft.rfft2(rng.normal(size=(height, width))) * fall, (height, width))
     own = rng.normal(size=(height, width, 3))
     own = np.stack(
         [np.fft.irfft2(np.fft.rfft2(own[..., c]) * fall, (height, width)) for c in range(3)], -1
     )
     mixed = shared[..., None] / shared.std() + 0.4 * own / own.std()
-    contrast, middle = rng.uniform(20, 60), rng.uniform(60, 190, 3)
+    contrast, middle = rng.uniform(15, 45), rng.uniform(60, 190, 3)
     return np.clip(middle + contrast * mixed, 0, 255).astype(np.uint8)
 
 

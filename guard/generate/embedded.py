@@ -15,9 +15,6 @@ from guard.types import GenerationRequest, Pixels
 SIZE = (512, 512)
 """What a picture measures when the request does not say."""
 
-GRID = 32
-"""The native sides are multiples of this: latents of an eighth, halved twice in the U-Net."""
-
 MAX_STRETCH = 2.0
 """Further from square than this, the small model loses its composition."""
 
@@ -70,7 +67,7 @@ class DemoGenerator(DiffusersGenerator):
 
     def _arguments(self, pipeline: Any, request: GenerationRequest) -> dict[str, Any]:
         call = super()._arguments(pipeline, request)
-        width, height = native_size(request.size or SIZE, _native_side(pipeline))
+        width, height = native_size(request.size or SIZE, *_native(pipeline))
         if "image" in call:
             call["image"] = call["image"].resize((width, height))
         elif width != height:
@@ -85,13 +82,19 @@ class DemoGenerator(DiffusersGenerator):
         return resized(pixels, request.size or SIZE)
 
 
-def native_size(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """The (width, height) to draw at for a wanted ``size``: short side ``side``, same shape."""
+def native_size(size: tuple[int, int], side: int, grid: int) -> tuple[int, int]:
+    """The (width, height) to draw at for a wanted ``size``.
+
+    The short side is the model's own ``side``, the long one the nearest multiple of ``grid`` that
+    keeps the shape.
+    """
     width, height = size
     stretch = min(max(size) / min(size), MAX_STRETCH)
-    long = max(side, round(side * stretch / GRID) * GRID)
+    long = max(side, round(side * stretch / grid) * grid)
     return (long, side) if width >= height else (side, long)
 
 
-def _native_side(pipeline: Any) -> int:
-    return int(pipeline.unet.config.sample_size) * int(pipeline.vae_scale_factor)
+def _native(pipeline: Any) -> tuple[int, int]:
+    """The model's own side in pixels, and what the U-Net's halvings make sides a multiple of."""
+    scale, unet = int(pipeline.vae_scale_factor), pipeline.unet.config
+    return int(unet.sample_size) * scale, scale * 2 ** (len(unet.block_out_channels) - 1)

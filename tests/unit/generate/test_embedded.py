@@ -48,7 +48,7 @@ def test_an_input_image_is_brought_to_the_native_size(drawer: DemoGenerator) -> 
     ],
 )
 def test_the_native_size_keeps_the_shape(size: tuple[int, int], native: tuple[int, int]) -> None:
-    assert native_size(size, 128) == native
+    assert native_size(size, 128, 32) == native
 
 
 def test_defaults_are_the_model_s(drawer: DemoGenerator) -> None:

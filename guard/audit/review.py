@@ -3,38 +3,48 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from guard.audit.files import put_in_place, writable, write_private
 from guard.audit.held import HeldPicture, HeldPictures
 from guard.audit.log import SqlAuditLog
 from guard.audit.query import Entry, show
 from guard.errors import InvalidRequest, LogTampered
 from guard.types import Action, AuditReceipt, AuditRecord, Event
 
-__all__ = ["HeldPicture", "HeldPictures", "approve", "reject"]
-
-_ENDINGS = {"image/jpeg": "jpg", "image/svg+xml": "svg"}
-"""Media types whose usual file ending is not their subtype."""
+__all__ = ["Approved", "HeldPicture", "HeldPictures", "approve", "reject"]
 
 
-def approve(
-    log: SqlAuditLog, held: HeldPictures, record_id: str, reviewer: str, out: Path
-) -> tuple[AuditReceipt, Path]:
-    """Release a held picture into the folder ``out``; answers the receipt and the file.
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """A picture that may leave now.
 
-    The file is written under a temporary name, the release recorded, the file renamed, and only
-    then the quarantine emptied. The released event repeats the facts of the held one. Where a
-    crash left a released picture behind in quarantine, it is delivered under its first receipt.
+    It stays at ``path`` in quarantine until the caller, having delivered it, calls
+    ``held.discard``: a crash in between loses nothing.
+    """
+
+    receipt: AuditReceipt
+    record: AuditRecord
+    picture: bytes = field(repr=False)
+    media_type: str
+    path: Path
+
+
+def approve(log: SqlAuditLog, held: HeldPictures, record_id: str, reviewer: str) -> Approved:
+    """Release a held picture; on return the release is durable, and the picture may leave.
+
+    The released event repeats the facts of the held one. A picture whose release is on record
+    already but which is still in quarantine (its delivery failed) is handed out again under its
+    first receipt.
 
     Raises RecordNotFound when nothing is in quarantine, InvalidRequest when the record does not
-    wait for review, LogTampered when the picture is not the recorded one, OutputUnwritable,
-    and AuditUnavailable when the release could not be recorded: then nothing has left.
+    wait for review, LogTampered when the picture is not the recorded one, and AuditUnavailable
+    when the release could not be recorded: then nothing may leave.
     """
     last = _last(log, record_id, reviewer)
-    delivered_before = last.record.event is Event.RELEASED and last.record.reviewer is not None
-    if not delivered_before:
+    undelivered = last.record.event is Event.RELEASED and last.record.reviewer is not None
+    if not undelivered:
         _check_waiting(last.record)
     about, picture = held.find(record_id), held.take(record_id)
     if about.sha256 != last.record.asset_sha256:
@@ -42,21 +52,11 @@ def approve(
             f"The quarantined picture of record {record_id} is not the one on record.",
             hint=f"Reject it: guard review reject {record_id}",
         )
-    target = out / f"{record_id}.{_ending(about.media_type)}"
-    with writable(out):
-        out.mkdir(parents=True, exist_ok=True)
-        temporary = write_private(target, picture)
-        try:
-            receipt = (
-                last.receipt
-                if delivered_before
-                else log.finish(_decided(last.record, Event.RELEASED, reviewer))
-            )
-            put_in_place(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    held.discard(record_id)
-    return receipt, target
+    record, receipt = last.record, last.receipt
+    if not undelivered:
+        record = _decided(last.record, Event.RELEASED, reviewer)
+        receipt = log.finish(record)
+    return Approved(receipt, record, picture, about.media_type, about.path)
 
 
 def reject(log: SqlAuditLog, held: HeldPictures, record_id: str, reviewer: str) -> AuditReceipt:
@@ -94,7 +94,3 @@ def _decided(record: AuditRecord, event: Event, reviewer: str) -> AuditRecord:
     return dataclasses.replace(
         record, event=event, at=datetime.now(UTC), action=action, reviewer=reviewer
     )
-
-
-def _ending(media_type: str) -> str:
-    return _ENDINGS.get(media_type, media_type.rpartition("/")[2])

@@ -5,13 +5,16 @@ the words follows (precedes) it closely, in the same part of the sentence. ``*na
 means any name of a person ("Van Gogh museum"). A third kind, ``phrase``, is harmless as a whole.
 Words between the two may describe, but not be a person: "nude pink nail polish" is a colour, "nude
 woman with nail polish" is not.
+
+A fourth kind, ``in``, names function words of another language: with two of them anywhere in the
+text, the term is that language's ("Slut på dagen" is Swedish for the end of the day).
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from guard.prompt.lexicon import Hit, Name, folder
@@ -42,11 +45,12 @@ class Contexts:
     after: dict[str, frozenset[str]]
     before: dict[str, frozenset[str]]
     phrases: tuple[str, ...]
+    abroad: dict[str, tuple[frozenset[str], ...]]
 
     def with_phrases(self, phrases: Sequence[str]) -> Contexts:
         """These contexts and the phrases of a policy."""
         added = tuple(f" {canonical(one)} " for one in phrases if canonical(one))
-        return Contexts(self.after, self.before, self.phrases + added)
+        return replace(self, phrases=self.phrases + added)
 
     def _in_phrase(self, words: Words, hit: Hit) -> bool:
         start = words.offsets[hit.first]
@@ -58,11 +62,15 @@ class Contexts:
                 return True
         return False
 
+    def _is_abroad(self, words: Words, hit: Hit) -> bool:
+        languages = self.abroad.get(hit.entry.text, ())
+        return any(len(language.intersection(words.texts)) >= 2 for language in languages)
+
     def harmless(self, words: Words, hit: Hit) -> bool:
         """Whether the company of a plainly written hit makes it harmless."""
         if hit.how or hit.last == 0:
             return False
-        if self._in_phrase(words, hit):
+        if self._in_phrase(words, hit) or self._is_abroad(words, hit):
             return True
         is_name = isinstance(hit.entry, Name)
         term, reach = (ANY_NAME, NAME_REACH) if is_name else (hit.entry.text, REACH)
@@ -92,7 +100,8 @@ def _meets(company: list[str], wanted: frozenset[str] | None, reach: int, *, for
 def shipped_contexts() -> Contexts:
     """The contexts of ``contexts.txt``."""
     tables: dict[str, dict[str, frozenset[str]]] = {"after": {}, "before": {}}
-    phrases = []
+    phrases: list[str] = []
+    abroad: dict[str, tuple[frozenset[str], ...]] = {}
     for line in (folder() / "contexts.txt").read_text(encoding="utf-8").splitlines():
         if not line.strip() or line.startswith("#"):
             continue
@@ -103,5 +112,8 @@ def shipped_contexts() -> Contexts:
         given = frozenset(canonical(word) for word in words.split(","))
         for term in terms.split(","):
             key = term.strip() if term.strip() == ANY_NAME else canonical(term)
+            if side == "in":
+                abroad[key] = (*abroad.get(key, ()), given)
+                continue
             tables[side][key] = tables[side].get(key, frozenset()) | given
-    return Contexts(tables["after"], tables["before"], ()).with_phrases(phrases)
+    return Contexts(tables["after"], tables["before"], (), abroad).with_phrases(phrases)

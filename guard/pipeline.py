@@ -247,8 +247,7 @@ class Guard:
             asset, manifest = self._stages.sign(marked, facts, delivery.media_type, source.alpha)
             _note_asset(case, asset)
             if case.decision.action is Action.FLAG and self.policy.on_flag == "hold":
-                by = Stage.CLASSIFY if decision.action is Action.FLAG else Stage.PROMPT
-                return self._hold(case, asset, manifest, by)
+                return self._hold(case, asset, manifest)
             pending = delivery.stage(case.record.record_id, asset)
         except MarkRejected:
             refusal = (MARK_REJECTED.code,), self.policy.digest, (MARK_REJECTED,)
@@ -258,9 +257,11 @@ class Guard:
             return case.fail(stage, error)
         return case.release(asset, manifest, pending)
 
-    def _hold(self, case: Case, asset: SignedAsset, manifest: bytes, by: Stage) -> Outcome:
+    def _hold(self, case: Case, asset: SignedAsset, manifest: bytes) -> Outcome:
         """Into quarantine first: a held record without its picture could never be approved."""
         record_id = case.record.record_id
+        looked = {rule.id for rule in self.policy.output_rules}
+        by = Stage.CLASSIFY if looked.intersection(case.decision.rules) else Stage.PROMPT
         self._stages.run(Stage.SIGN, lambda: self.rooms.quarantine.keep(record_id, asset))
         try:
             return case.hold(by, manifest)

@@ -218,7 +218,7 @@ def test_pending_file_is_no_picture_to_a_file_browser(tmp_path: Path) -> None:
 MODELS = {
     "a folder that is not there": "./nowhere",
     "a folder without a model": "{tmp}",
-    "a hub id that is not cached": "nobody/nothing",
+    "a hub id that is not cached": "nobody/nothing",  # imports torch: the slowest test here
     "no model's name": "openai:",
     "nonsense": "no such model!",
 }

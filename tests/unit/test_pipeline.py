@@ -2,14 +2,517 @@
 
 from __future__ import annotations
 
-from guard.types import Event, Released
-from tests.support.house import House
+import dataclasses
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from guard import Guard
+from guard.audit.review import approve, reject
+from guard.delivery import Delivery
+from guard.errors import DuplicateRequest, InvalidImage, InvalidRequest, KeyInvalid
+from guard.image.decode import decode
+from guard.image.encode import encode
+from guard.policy.model import ManifestSettings
+from guard.provenance.read import read_manifest
+from guard.provenance.trust import TrustList
+from guard.settings import Settings
+from guard.stage import StageLimits
+from guard.types import (
+    Action,
+    AuditReceipt,
+    Blocked,
+    Decision,
+    Event,
+    GenerationRequest,
+    Held,
+    Origin,
+    Released,
+    Stage,
+)
+from tests.support.house import FLAGGED, FORBIDDEN, PROMPT, House, picture
+
+SECRET_PROMPT = "a zeppelin over Kilimanjaro, quincunx-7781"
+"""Harmless, and made of words that stand nowhere else."""
+
+FLAT = np.full((256, 256, 3), 200, np.uint8)
+TINY = picture(side=64)
 
 
-def test_released_picture_is_on_disk_and_on_record(house: House) -> None:
-    outcome = house.generate()
+def _record_of(house: House) -> Any:
+    return house.records()[-1]
+
+
+# -- released ---------------------------------------------------------------------------------
+
+
+def test_released_picture_is_marked_signed_recorded_and_delivered(house: House) -> None:
+    outcome = house.generate(seed=5, user="u-1", tenant="t-1")
 
     assert isinstance(outcome, Released)
+    (asset,) = outcome.images
     assert house.files() == [outcome.path]
-    assert outcome.path.read_bytes() == outcome.images[0].bytes
+    assert outcome.path.name == f"{outcome.record_id}.png"
+    assert outcome.path.read_bytes() == asset.bytes
     assert house.events() == [Event.STARTED, Event.RELEASED]
+    record = _record_of(house)
+    assert (record.record_id, record.seed, record.model) == (outcome.record_id, 5, "fake@1")
+    assert (record.asset_sha256, record.tenant) == (asset.sha256, "t-1")
+    found = house.rooms.watermark.detect(decode(asset.bytes).pixels)
+    assert found.payload == record.mark.payload
+    reading = read_manifest(asset.bytes, asset.media_type, TrustList())
+    assert reading is not None
+    assert reading.record_id == outcome.record_id
+    assert outcome.notices == ("drawn by a fake",)
+    assert outcome.decision.action is Action.ALLOW
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg", "webp", "avif", "tiff"])
+def test_every_format_leaves_with_mark_and_manifest(house: House, form: str) -> None:
+    request = GenerationRequest(prompt=PROMPT)
+
+    outcome = house.guard().generate(request, delivery=Delivery(None, form))
+
+    assert isinstance(outcome, Released), outcome
+    (asset,) = outcome.images
+    assert outcome.path is None
+    assert asset.media_type == f"image/{form}"
+    payload = _record_of(house).mark.payload
+    assert house.rooms.watermark.detect(decode(asset.bytes).pixels).payload == payload
+    assert read_manifest(asset.bytes, asset.media_type, TrustList()) is not None
+
+
+def test_unknown_format_is_refused() -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        Delivery(None, "gif")
+
+    assert "png" in raised.value.hint
+
+
+def test_released_cannot_be_built_without_a_receipt() -> None:
+    decision = Decision(Action.ALLOW, (), "d")
+
+    for receipt in (None, "receipt", 7):
+        with pytest.raises(TypeError):
+            Released("r", (), receipt, decision)
+    assert Released("r", (), AuditReceipt("l", 0, "00"), decision).status == "released"
+
+
+def test_record_is_open_and_durable_before_anything_is_drawn(house: House) -> None:
+    seen: list[list[Event]] = []
+    house.generator.on_draw = lambda _: seen.append(house.events())
+
+    house.generate()
+
+    assert seen == [[Event.STARTED]]
+
+
+def test_several_pictures_have_a_record_a_mark_and_a_seed_each(house: House) -> None:
+    request = GenerationRequest(prompt=PROMPT, count=3, seed=10, idempotency_key="k")
+
+    outcomes = house.guard().generate_each(request, delivery=house.delivery)
+
+    assert [type(one) for one in outcomes] == [Released] * 3
+    ended = [record for record in house.records() if record.event is Event.RELEASED]
+    assert [record.seed for record in ended] == [10, 11, 12]
+    assert len({record.mark.payload for record in ended}) == 3
+    assert len({record.record_id for record in ended}) == 3
+    assert len({record.asset_sha256 for record in ended}) == 3
+    assert len(house.files()) == 3
+    assert len(house.generator.requests) == 1
+
+
+def test_one_of_several_pictures_may_be_blocked(house: House, monkeypatch: Any) -> None:
+    values = iter([0.01, 0.99, 0.01])
+    monkeypatch.setattr(house.detector, "score", lambda _: {"nsfw": next(values)})
+    request = GenerationRequest(prompt=PROMPT, count=3)
+
+    outcomes = house.guard().generate_each(request, delivery=house.delivery)
+
+    assert [one.status.value for one in outcomes] == ["released", "blocked", "released"]
+    assert len(house.files()) == 2
+
+
+def test_generate_makes_one_picture_only(house: House) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        house.generate(count=2)
+
+    assert "generate_each" in raised.value.hint
+    assert house.records() == []
+
+
+def test_a_generator_of_the_callers_takes_the_place_of_the_rooms(house: House) -> None:
+    own = dataclasses.replace(house.generator, model="own@2", requests=[])
+
+    house.guard().generate(GenerationRequest(prompt=PROMPT), generator=own)
+
+    assert house.generator.requests == []
+    assert _record_of(house).model == "own@2"
+
+
+# -- blocked ----------------------------------------------------------------------------------
+
+
+def test_blocked_prompt_never_reaches_the_generator(house: House) -> None:
+    outcome = house.generate(FORBIDDEN, count=1)
+
+    assert isinstance(outcome, Blocked)
+    assert outcome.stage is Stage.PROMPT
+    assert house.generator.requests == []
+    assert house.files() == []
+    assert house.events() == [Event.STARTED, Event.BLOCKED]
+    assert outcome.findings
+    assert outcome.reasons
+    assert _record_of(house).action is Action.BLOCK
+    assert set(_record_of(house).rules) == set(outcome.decision.rules)
+
+
+def test_user_is_not_told_which_word_matched(house: House) -> None:
+    outcome = house.generate(FORBIDDEN)
+
+    told = " ".join(reason.message for reason in outcome.reasons).lower()
+    assert not [one.matched for one in outcome.findings if one.matched.lower() in told]
+
+
+def test_blocked_prompt_is_one_record_however_many_pictures_were_asked_for(house: House) -> None:
+    request = GenerationRequest(prompt=FORBIDDEN, count=5)
+
+    assert len(house.guard().generate_each(request)) == 1
+    assert house.events() == [Event.STARTED, Event.BLOCKED]
+
+
+def test_picture_over_the_threshold_is_blocked(house: House) -> None:
+    house.detector.value = 0.8
+
+    outcome = house.generate()
+
+    assert isinstance(outcome, Blocked)
+    assert outcome.stage is Stage.CLASSIFY
+    assert outcome.decision.rules == ("nsfw",)
+    assert [score.value for score in outcome.scores] == [0.8]
+    assert _record_of(house).scores == outcome.scores
+    assert house.files() == []
+
+
+@pytest.mark.parametrize("pixels", [FLAT, TINY], ids=["flat", "tiny"])
+def test_picture_that_cannot_carry_a_mark_is_blocked(house: House, pixels: Any) -> None:
+    house.generator.draw = lambda _: pixels
+
+    outcome = house.generate()
+
+    if isinstance(outcome, Released):  # a watermark may well manage the flat one
+        assert pixels is FLAT
+        return
+    assert isinstance(outcome, Blocked)
+    assert outcome.stage is Stage.WATERMARK
+    assert [reason.code for reason in outcome.reasons] == ["mark_rejected"]
+    assert house.events() == [Event.STARTED, Event.BLOCKED]
+    assert house.files() == []
+
+
+def test_transparent_picture_whose_mark_would_not_show_is_blocked(house: House) -> None:
+    clear = encode(picture(), "image/png", alpha=np.zeros((256, 256), np.uint8))
+
+    outcome = house.guard().protect(clear, delivery=house.delivery)
+
+    assert isinstance(outcome, Blocked)
+    assert outcome.stage is Stage.WATERMARK
+    assert house.files() == []
+
+
+# -- held -------------------------------------------------------------------------------------
+
+FLAGS = {"prompt": (FLAGGED, 0.01), "classify": (PROMPT, 0.6)}
+
+
+@pytest.mark.parametrize(("stage", "prompt", "value"), [(k, *v) for k, v in FLAGS.items()])
+def test_flagged_picture_is_held(house: House, stage: str, prompt: str, value: float) -> None:
+    house.detector.value = value
+
+    outcome = house.generate(prompt)
+
+    assert isinstance(outcome, Held)
+    assert outcome.stage.value == stage
+    assert outcome.reasons
+    assert house.files() == []
+    assert house.events() == [Event.STARTED, Event.HELD]
+    (waiting,) = house.rooms.quarantine.list()
+    assert waiting.record_id == outcome.record_id
+    assert waiting.sha256 == _record_of(house).asset_sha256
+
+
+@pytest.mark.parametrize(("stage", "prompt", "value"), [(k, *v) for k, v in FLAGS.items()])
+def test_policy_may_release_what_it_flags(
+    house: House, stage: str, prompt: str, value: float
+) -> None:
+    house.detector.value = value
+
+    outcome = house.generate(prompt, guard=house.guard(policy={"on_flag": "release"}))
+
+    assert isinstance(outcome, Released)
+    assert outcome.decision.action is Action.FLAG
+    assert _record_of(house).action is Action.FLAG
+    assert _record_of(house).rules
+    assert len(house.files()) == 1
+
+
+def test_reviewer_releases_a_held_picture(house: House) -> None:
+    held = house.generate(FLAGGED)
+
+    approved = approve(house.log, house.rooms.quarantine, held.record_id, "dana")
+    path = house.delivery.write(held.record_id, approved.picture, approved.media_type)
+
+    assert house.events() == [Event.STARTED, Event.HELD, Event.RELEASED]
+    assert house.files() == [path]
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == _record_of(house).asset_sha256
+
+
+def test_reviewer_refuses_a_held_picture(house: House) -> None:
+    held = house.generate(FLAGGED)
+
+    reject(house.log, house.rooms.quarantine, held.record_id, "dana")
+
+    assert house.events() == [Event.STARTED, Event.HELD, Event.BLOCKED]
+    assert list(house.rooms.quarantine.list()) == []
+    assert house.files() == []
+
+
+def test_picture_worse_than_its_prompt_is_blocked_not_held(house: House) -> None:
+    house.detector.value = 0.9
+
+    outcome = house.generate(FLAGGED)
+
+    assert isinstance(outcome, Blocked)
+    assert outcome.stage is Stage.CLASSIFY
+    assert {"nudity", "nsfw"} <= set(outcome.decision.rules)
+
+
+# -- img2img ----------------------------------------------------------------------------------
+
+
+def test_input_picture_is_classified_and_stands_in_the_manifest(house: House) -> None:
+    start = encode(picture(3), "image/png")
+
+    outcome = house.generate(input_image=start)
+
+    assert isinstance(outcome, Released)
+    assert house.generator.requests[0].input_image == start
+    reading = read_manifest(outcome.images[0].bytes, "image/png", TrustList())
+    assert reading is not None
+
+
+def test_input_picture_over_the_threshold_is_blocked_before_anything_is_drawn(
+    house: House,
+) -> None:
+    house.detector.value = 0.95
+    request = GenerationRequest(prompt=PROMPT, input_image=encode(picture(3), "image/png"), count=2)
+
+    outcomes = house.guard().generate_each(request)
+
+    assert [(type(one), one.stage) for one in outcomes] == [(Blocked, Stage.CLASSIFY)] * 2
+    assert house.generator.requests == []
+    assert house.events().count(Event.BLOCKED) == 2
+
+
+def test_flagged_input_picture_holds_what_is_made_of_it(house: House, monkeypatch: Any) -> None:
+    values = iter([0.6, 0.01])
+    monkeypatch.setattr(house.detector, "score", lambda _: {"nsfw": next(values)})
+
+    outcome = house.generate(input_image=encode(picture(3), "image/png"))
+
+    assert isinstance(outcome, Held)
+    assert outcome.stage is Stage.CLASSIFY
+    assert _record_of(house).rules == ("nsfw",)
+
+
+# -- the side door ----------------------------------------------------------------------------
+
+SOURCE_TYPES = {
+    Origin.GENERATED: "trainedAlgorithmicMedia",
+    Origin.EDITED: None,
+    Origin.UNKNOWN: None,
+}
+
+
+@pytest.mark.parametrize(("origin", "kind"), SOURCE_TYPES.items())
+def test_only_what_is_declared_generated_is_signed_as_generated(
+    house: House, origin: Origin, kind: str | None
+) -> None:
+    data = encode(picture(4), "image/jpeg")
+
+    outcome = house.guard().protect(data, origin=origin, user="u", tenant="t")
+
+    assert isinstance(outcome, Released)
+    (asset,) = outcome.images
+    reading = read_manifest(asset.bytes, asset.media_type, TrustList())
+    assert reading is not None
+    stated = str(reading.as_dict.get("digital_source_type") or "")
+    assert stated.endswith("/trainedAlgorithmicMedia") is (kind is not None)
+    assert {record.origin for record in house.records()} == {origin}
+
+
+def test_protect_takes_bytes_paths_and_pillow_images(house: House, tmp_path: Path) -> None:
+    from PIL import Image
+
+    file = tmp_path / "picture.png"
+    file.write_bytes(encode(picture(), "image/png"))
+    guard = house.guard()
+
+    for source in (file, str(file), file.read_bytes(), Image.fromarray(picture())):
+        assert isinstance(guard.protect(source), Released)
+
+
+def test_protect_blocks_and_holds_like_generate(house: House) -> None:
+    guard, data = house.guard(), encode(picture(), "image/png")
+
+    house.detector.value = 0.9
+    assert isinstance(guard.protect(data), Blocked)
+    house.detector.value = 0.6
+    assert isinstance(guard.protect(data), Held)
+
+
+def test_protect_refuses_names_that_no_record_could_hold(house: House) -> None:
+    for names in ({"user": "a\nb"}, {"tenant": "x" * 401}):
+        with pytest.raises(InvalidRequest):
+            house.guard().protect(encode(picture(), "image/png"), **names)
+    with pytest.raises(InvalidImage):
+        house.guard().protect(b"no picture")
+    assert house.records() == []
+
+
+# -- idempotency ------------------------------------------------------------------------------
+
+
+def test_used_idempotency_key_is_refused(house: House) -> None:
+    house.generate(idempotency_key="k")
+
+    with pytest.raises(DuplicateRequest) as raised:
+        house.generate(idempotency_key="k")
+
+    assert raised.value.hint
+    assert len(house.generator.requests) == 1
+    assert house.events() == [Event.STARTED, Event.RELEASED]
+
+
+def test_key_of_another_tenant_is_another_key(house: House) -> None:
+    for tenant in ("a", "b", None):
+        assert isinstance(house.generate(idempotency_key="k", tenant=tenant), Released)
+
+
+def test_key_of_a_blocked_request_is_used_too(house: House) -> None:
+    house.generate(FORBIDDEN, idempotency_key="k")
+
+    with pytest.raises(DuplicateRequest):
+        house.generate(PROMPT, idempotency_key="k")
+
+
+# -- nothing personal is kept -----------------------------------------------------------------
+
+
+def _texts(data: bytes) -> Iterator[str]:
+    for encoding in ("utf-8", "utf-16-le", "utf-16-be"):
+        yield data.decode(encoding, "ignore")
+
+
+def _everything(house: House) -> Iterator[bytes]:
+    with sqlite3.connect(house.home / "audit.sqlite3") as database:
+        yield "\n".join(database.iterdump()).encode("utf-8", "surrogateescape")
+    for folder in (house.home, house.out):
+        yield from (path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("words", ["", f" {FORBIDDEN}", f", {FLAGGED}"], ids=["ok", "bad", "held"])
+def test_prompt_and_user_stand_nowhere(house: House, words: str) -> None:
+    house.generate(SECRET_PROMPT + words, user="mallory@example.org", negative_prompt="quincunx-9")
+
+    for data in _everything(house):
+        for text in _texts(data):
+            assert "quincunx" not in text
+            assert "mallory" not in text
+
+
+def test_policy_may_put_the_prompt_into_the_manifest(house: House) -> None:
+    told = ManifestSettings(include_prompt=True)
+
+    outcome = house.generate(SECRET_PROMPT, guard=house.guard(policy={"manifest": told}))
+
+    assert isinstance(outcome, Released)
+    assert b"quincunx-7781" in outcome.images[0].bytes
+
+
+# -- questions without a record ---------------------------------------------------------------
+
+
+def test_screen_and_classify_leave_no_record(house: House) -> None:
+    guard = house.guard()
+
+    findings, decision = guard.screen(FORBIDDEN)
+    scores, verdict = guard.classify(picture())
+
+    assert decision.action is Action.BLOCK
+    assert findings
+    assert verdict.action is Action.ALLOW
+    assert [score.detector for score in scores] == ["opennsfw"]
+    assert house.records() == []
+
+
+# -- threads ----------------------------------------------------------------------------------
+
+
+def test_threads_may_share_a_guard(house: House) -> None:
+    guard, outcomes, barrier = house.guard(), [], threading.Barrier(8)
+
+    def work(seed: int) -> None:
+        barrier.wait()
+        request = GenerationRequest(prompt=FORBIDDEN if seed % 4 == 3 else PROMPT, seed=seed)
+        outcomes.append((seed, guard.generate(request, delivery=house.delivery)))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert {seed: one.status.value for seed, one in outcomes} == {
+        seed: "blocked" if seed % 4 == 3 else "released" for seed in range(8)
+    }
+    by_id = {record.record_id: record for record in house.records()}
+    released = [(seed, one) for seed, one in outcomes if isinstance(one, Released)]
+    assert all(by_id[one.record_id].seed == seed for seed, one in released)
+    assert len(house.files()) == 6
+    assert sorted(entry.value for entry in house.events()) == sorted(
+        ["started"] * 8 + ["released"] * 6 + ["blocked"] * 2
+    )
+
+
+# -- from settings ----------------------------------------------------------------------------
+
+
+def test_guard_from_settings_needs_a_signing_key(tmp_path: Path) -> None:
+    with pytest.raises(KeyInvalid) as raised:
+        Guard.from_settings("default", Settings(home=tmp_path / "empty"))
+
+    assert "guard keys dev" in raised.value.hint
+
+
+def test_guard_from_settings_reads_the_environment(furnished: Path, house: House) -> None:
+    guard = Guard.from_settings()
+
+    outcome = guard.generate(GenerationRequest(prompt=PROMPT), generator=house.generator)
+
+    assert isinstance(outcome, Released)
+    assert house.records()[-1].record_id == outcome.record_id
+    guard.rooms.log.store.close()
+
+
+def test_limits_come_from_settings(tmp_path: Path) -> None:
+    limits = StageLimits.from_settings(Settings(home=tmp_path, sign_seconds=7))
+
+    assert limits.seconds[Stage.SIGN] == 7
+    assert set(limits.seconds) == set(Stage)

@@ -43,7 +43,7 @@ IMPORT_CEILING = 0.150
 """Seconds: what ``import guard`` may take, the best of several starts."""
 
 OVERHEAD_CEILING = 4.0
-"""Seconds a picture on two cores: far above what is measured, far below a diffusion model's time."""
+"""Seconds a picture on two cores: about eight times what was measured there."""
 
 ROOMS = {
     "screener": "prompt",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guard.types import VerdictName
+from guard.types import Event, VerdictName
 
 if TYPE_CHECKING:
     from guard.verify.suspect import Evidence
@@ -59,9 +59,12 @@ def _marked(evidence: Evidence) -> str:
     chance = f"chance of error {evidence.detection.p_value:.1e}"
     if evidence.stored is None:
         return f"It carries a mark of a key of ours ({chance}), but no record here has that mark."
+    record = evidence.stored.record
+    never = record.event is not Event.RELEASED
+    which = f"was never released ({record.event})" if never else "has no manifest that verifies"
     return (
-        f"It carries a mark of a key of ours ({chance}) and leads to record "
-        f"{evidence.stored.record.record_id}, which has no manifest that verifies."
+        f"It carries a mark of a key of ours ({chance}) and leads to record {record.record_id}, "
+        f"which {which}."
     )
 
 

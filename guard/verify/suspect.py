@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from guard.audit.base import AuditLog, StoredRecord
 from guard.errors import GuardError
 from guard.image.decode import Decoded, load
-from guard.image.fingerprint import distance, fingerprint
+from guard.image.fingerprint import distance, distinctiveness, fingerprint
 from guard.provenance.labels import read_labels
 from guard.provenance.read import ManifestReading, read_manifest, verify_stored
 from guard.provenance.trust import TrustList
@@ -22,6 +22,7 @@ from guard.types import (
     Detection,
     Event,
     Fingerprint,
+    Pixels,
     VerdictName,
     VerificationReport,
     as_dict,
@@ -32,8 +33,12 @@ from guard.watermark.base import Watermark
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SAME_PICTURE = 60
-"""Bits of 256: re-encoded and scaled copies stay under 40, different pictures lie near 125."""
+SAME_PICTURE = 31
+"""Bits of 256: the distance at which PDQ's makers call two pictures the same (ThreatExchange,
+"The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", 2019)."""
+
+DISTINCT = 50
+"""PDQ's quality, 0–100: below it the same authors advise against searching."""
 
 OTHER_PICTURE = 100
 """Bits of 256: beyond this, a picture in the same frame is not the one that was recorded."""
@@ -85,7 +90,7 @@ class Verifier:
         reading = read_manifest(picture.data, picture.media_type, self._trust)
         detection = self._watermark.detect(picture.pixels)
         print_ = fingerprint(picture.pixels)
-        stored, found_by = self._find(detection, print_)
+        stored, found_by = self._find(picture.pixels, detection, print_)
         recorded = stored.record.fingerprint if stored is not None else None
         return Evidence(
             reading=reading,
@@ -102,15 +107,20 @@ class Verifier:
         )
 
     def _find(
-        self, detection: Detection, print_: Fingerprint
+        self, pixels: Pixels, detection: Detection, print_: Fingerprint
     ) -> tuple[StoredRecord | None, str | None]:
-        """The record that the mark leads to, else the one that the fingerprint is nearest to."""
+        """The record that the mark leads to, else the one that the fingerprint is nearest to.
+
+        Flat pictures all have nearly the same fingerprint: only their mark can tell.
+        """
         if self._log is None:
             return None, None
         if detection.detected and detection.payload is not None:
             stored = self._log.find_by_mark(detection.payload)
             if stored is not None:
                 return stored, "watermark"
+        if distinctiveness(pixels) < DISTINCT:
+            return None, None
         near = self._log.find_by_fingerprint(print_, SAME_PICTURE)
         return (near[0], "fingerprint") if near is not None else (None, None)
 
@@ -154,11 +164,11 @@ def contradicts(evidence: Evidence) -> bool:
 
 
 def recovers(evidence: Evidence) -> bool:
-    """A record here was delivered, and the manifest kept with it still verifies."""
+    """A record here was delivered, and the manifest kept with it is its own and still verifies."""
     stored, restored = evidence.stored, evidence.restored
     if stored is None or restored is None or stored.record.event is not Event.RELEASED:
         return False
-    return restored.state == "trusted"
+    return restored.state == "trusted" and restored.record_id == stored.record.record_id
 
 
 def _provenance(evidence: Evidence) -> dict[str, Any] | None:

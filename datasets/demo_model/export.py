@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from datasets.demo_model import model, tokens, train_vae
+from datasets.demo_model import attributes, model, tokens, train_vae
 
 
 def trained_parts(work: Path) -> dict[str, Any]:
@@ -22,7 +22,11 @@ def trained_parts(work: Path) -> dict[str, Any]:
 
     tokenizer = tokens.build_tokenizer(work / "tokenizer")
     joint = torch.nn.ModuleDict(
-        {"unet": model.build_unet(), "text_encoder": model.build_text_encoder(tokenizer)}
+        {
+            "unet": model.build_unet(),
+            "text_encoder": model.build_text_encoder(tokenizer),
+            "heads": attributes.build_heads(model.TEXT_WIDTH),  # only training needs them
+        }
     )
     joint.load_state_dict(torch.load(work / "unet.pt", weights_only=True)["average"])
     vae = model.build_vae()

@@ -34,7 +34,11 @@ def build_text_encoder(tokenizer: Any) -> Any:
 
 
 def build_unet() -> Any:
-    """Three levels, one layer each, cross-attention on the two lower ones."""
+    """Three levels, one layer each, cross-attention on the two lower ones.
+
+    The caption also reaches every block through the time embedding (``addition_embed_type``):
+    what stands where is a matter of the whole caption, not of single words.
+    """
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(
@@ -47,6 +51,8 @@ def build_unet() -> Any:
         layers_per_block=1,
         cross_attention_dim=TEXT_WIDTH,
         attention_head_dim=4,
+        addition_embed_type="text",
+        addition_embed_type_num_heads=4,
     )
 
 

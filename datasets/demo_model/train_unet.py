@@ -18,10 +18,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from datasets.demo_model import captions, latents, loop, model, tokens, world
+from datasets.demo_model import attributes, captions, latents, loop, model, tokens, world
+from guard.generate.demo import vocabulary as words
 
 _PEAK_RATE: Final = 1e-3
 _EMPTY_CAPTIONS: Final = 0.1
+#: Weight of what the text encoder is asked about captions.
+_ATTRIBUTES: Final = 0.2
 _SHEET_EVERY_S: Final = 600.0
 _SHEET_CAPTIONS: Final = 24
 
@@ -38,8 +41,8 @@ class Batches:
         """Go on with other scenes than before, after a resume."""
         self._rng = np.random.default_rng(seed)
 
-    def take(self, count: int) -> tuple[Any, Any]:
-        """Latents (count, 12, 16, 16) and token ids (count, 32)."""
+    def take(self, count: int) -> tuple[Any, Any, Any]:
+        """Latents (count, 12, 16, 16), token ids (count, 32), classes (see ``attributes``)."""
         import torch
 
         scenes = [world.random_scene(self._rng, test=False) for _ in range(count)]
@@ -48,7 +51,16 @@ class Batches:
             "" if self._rng.random() < _EMPTY_CAPTIONS else captions.caption(scene, self._rng)
             for scene in scenes
         ]
-        return torch.from_numpy(z), tokenize(self._tokenizer, texts)
+        truth = [
+            attributes.classes(scene) if told(text) else [attributes.IGNORED] * attributes.COLUMNS
+            for scene, text in zip(scenes, texts, strict=True)
+        ]
+        return torch.from_numpy(z), tokenize(self._tokenizer, texts), torch.tensor(truth)
+
+
+def told(text: str) -> bool:
+    """Whether a caption says everything about its scene: some leave the background out."""
+    return any(noun in text for noun in words.BACKGROUND_NOUNS)
 
 
 def tokenize(tokenizer: Any, texts: list[str]) -> Any:
@@ -74,7 +86,11 @@ class Trainer:
 
         self._batches, self._clock = batches, clock
         self.module = torch.nn.ModuleDict(
-            {"unet": model.build_unet(), "text_encoder": model.build_text_encoder(tokenizer)}
+            {
+                "unet": model.build_unet(),
+                "text_encoder": model.build_text_encoder(tokenizer),
+                "heads": attributes.build_heads(model.TEXT_WIDTH),
+            }
         ).train()
         self.module["unet"].to(memory_format=torch.channels_last)
         self.average = loop.Average(self.module)
@@ -89,23 +105,37 @@ class Trainer:
         self._replicas = [self.module, *(_replica(self.module) for _ in range(cores - 1))]
         self._workers = ThreadPoolExecutor(cores)
 
+    def start_from(self, path: Path) -> None:
+        """Take over the averaged weights of an earlier run, whatever it had of today's parts."""
+        import torch
+
+        earlier = torch.load(path, weights_only=True)["average"]
+        self.module.load_state_dict(earlier, strict=False)
+        if "unet.add_embedding.proj.weight" not in earlier:
+            # The new path starts silent: what was learned stays as it was.
+            torch.nn.init.zeros_(self.module["unet"].add_embedding.norm2.weight)
+            torch.nn.init.zeros_(self.module["unet"].add_embedding.norm2.bias)
+        self.average.module.load_state_dict(self.module.state_dict())
+
     def take_step(self, batch: int) -> float:
         """One optimiser step on a fresh batch; the mean squared error of v."""
         import torch
 
-        z, ids = self._batches.take(batch)
-        # One timestep in each of ``batch`` equal strata: less noise in the loss than chance.
-        t = (torch.arange(len(z)) + torch.rand(len(z))) / len(z) * len(self._signal)
+        z, ids, truth = self._batches.take(batch)
+        # One timestep in each of ``batch`` strata: less noise in the loss than chance. The root
+        # favours noisy steps, where it is decided what stands where.
+        t = ((torch.arange(len(z)) + torch.rand(len(z))) / len(z)).sqrt() * len(self._signal)
         noise = torch.randn_like(z)
         cores = len(self._replicas)
-        shares = (part.chunk(cores) for part in (z, ids, t.long(), noise))
-        losses = list(self._workers.map(self._gradients, self._replicas, *shares))
+        shares = zip(*(part.chunk(cores) for part in (z, ids, t.long(), noise, truth)), strict=True)
+        losses = list(self._workers.map(self._gradients, self._replicas, shares))
         self._descend()
         return sum(losses) / cores
 
-    def _gradients(self, replica: Any, z: Any, ids: Any, t: Any, noise: Any) -> float:
+    def _gradients(self, replica: Any, share: tuple[Any, ...]) -> float:
         import torch
 
+        z, ids, t, noise, truth = share
         kept = self._signal[t].view(-1, 1, 1, 1)
         noisy = kept.sqrt() * z + (1 - kept).sqrt() * noise
         target = kept.sqrt() * noise - (1 - kept).sqrt() * z
@@ -113,7 +143,8 @@ class Trainer:
         noisy = noisy.contiguous(memory_format=torch.channels_last)
         guess = replica["unet"](noisy, t, encoder_hidden_states=said).sample
         loss = torch.nn.functional.mse_loss(guess, target)
-        (loss / len(self._replicas)).backward()
+        asked = _ATTRIBUTES * attributes.loss(replica["heads"], said, truth)
+        ((loss + asked) / len(self._replicas)).backward()
         return float(loss.detach())
 
     def _descend(self) -> None:
@@ -185,6 +216,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="checkpoints and sheets")
     parser.add_argument("--minutes", type=float, default=90.0, help="planned training time")
     parser.add_argument("--batch", type=int, default=48)
+    parser.add_argument("--start-from", type=Path, help="weights of an earlier run's unet.pt")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -205,6 +237,8 @@ def main() -> None:
         "optimiser": trainer.optimiser,
     }
     saved = loop.Checkpoint(given.work / "unet.pt", parts)
+    if given.start_from is not None and not (given.work / "unet.pt").is_file():
+        trainer.start_from(given.start_from)
     if saved.load(clock):
         torch.manual_seed(given.seed + clock.step)
         trainer.optimiser.param_groups[0]["fused"] = True

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ def words(text: str) -> list[str]:
 # -- the command line ----------------------------------------------------------------------------
 
 
+@cache
 def help_of(command: tuple[str, ...]) -> str:
     """``guard COMMAND --help`` on a terminal that is the same everywhere."""
     os.environ.update(STABLE)

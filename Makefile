@@ -27,7 +27,7 @@ docs:  ## write docs/reference and README's help block anew
 	$(PYTHON) docs/build_reference.py
 
 bench-demo:  ## does the demo model draw what its captions say?
-	$(PYTHON) tests/benchmarks/bench_demo.py
+	$(PYTHON) -m datasets.demo_model.evaluate
 
 bench-prompts:  ## prompt screening: caught, falsely caught, seconds
 	$(PYTHON) tests/benchmarks/bench_prompts.py

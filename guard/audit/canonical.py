@@ -14,6 +14,9 @@ from typing import Any
 MAX_INTEGER = 2**53 - 1
 """RFC 8785 numbers are IEEE doubles: larger whole numbers must travel as text."""
 
+_quote = json.JSONEncoder(ensure_ascii=False).encode
+"""The standard library escapes exactly what section 3.2.2.2 wants, in lower-case hex."""
+
 
 def canonical_json(value: Any) -> bytes:
     """The RFC 8785 form of ``value``, UTF-8.
@@ -29,8 +32,7 @@ def canonical_json(value: Any) -> bytes:
 
 def _write(value: Any) -> str:
     if value is None or isinstance(value, (bool, str)):
-        # The standard library escapes exactly what section 3.2.2.2 wants, in lower-case hex.
-        return json.dumps(value, ensure_ascii=False)
+        return _quote(value)
     if isinstance(value, int):
         return _integer(value)
     if isinstance(value, float):
@@ -50,7 +52,7 @@ def _sorted(value: Mapping[Any, Any]) -> list[str]:
 
 
 def _member(key: str, value: Any) -> str:
-    return f"{json.dumps(key, ensure_ascii=False)}:{_write(value)}"
+    return f"{_quote(key)}:{_write(value)}"
 
 
 def _integer(value: int) -> str:

@@ -191,9 +191,10 @@ def export(
     from guard.audit.export import export_csv, export_jsonl
 
     write = export_jsonl if file_format is ExportFormat.JSONL else export_csv
+    log = run.log  # before the file is emptied
     try:
         with target.open("w", encoding="utf-8", newline="") as file:
-            rows = write(run.log, file)
+            rows = write(log, file)
     except OSError as error:
         raise OutputUnwritable(
             f"Cannot write {target}: {error.strerror}.", hint="Choose another FILE."

@@ -63,10 +63,10 @@ def _one(run: Run, classifier: Any, path: Path) -> Exit:
         scores = classifier.score(load(path).pixels)
         decision = decide_output(run.policy, scores)
     except GuardError as error:
-        row = {"path": str(path), "error": error_row(error)}
-        run.out.emit(row, f"[red]error[/]  {escape(str(path))}: {escape(error.message)}")
+        refused = {"path": str(path), "error": error_row(error)}
+        run.out.emit(refused, f"[red]error[/]  {escape(str(path))}: {escape(error.message)}")
         return of_row_error(error)
-    row = {
+    row: dict[str, Any] = {
         "path": str(path),
         "action": decision.action.value,
         "scores": [as_dict(score) for score in scores],

@@ -95,10 +95,13 @@ class Run:
 
     @cached_property
     def log(self) -> SqlAuditLog:
-        """The audit log."""
+        """The audit log, which must be there: an empty new one would pass every check.
+
+        Raises AuditUnavailable.
+        """
         from guard.assemble import build_log
 
-        return build_log(self.settings)
+        return build_log(self.settings, create=False)
 
 
 def command(

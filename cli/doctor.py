@@ -97,9 +97,10 @@ def _mark(run: Run) -> str:
 
 
 def _database(run: Run) -> str:
+    from guard.assemble import build_log
     from guard.audit.verify import verify_log
 
-    check = verify_log(run.log)
+    check = verify_log(build_log(run.settings))
     if not check.ok:
         from guard.errors import LogTampered
 

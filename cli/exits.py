@@ -34,6 +34,7 @@ URGENCY = (
     Exit.TAMPERED,
     Exit.UNAVAILABLE,
     Exit.CONFIGURATION,
+    Exit.USAGE,
     Exit.REVIEW,
     Exit.FINDING,
     Exit.DONE,

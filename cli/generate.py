@@ -41,7 +41,9 @@ def generate(
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of the first picture.")] = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Denoising steps.")] = None,
     size: Annotated[str | None, typer.Option("--size", metavar="WxH", help="Pixels.")] = None,
-    picture_format: Annotated[Format, typer.Option("--format", help="File format.")] = Format.png,
+    picture_format: Annotated[Format, typer.Option("--format", help="File format.")] = Format(
+        "png"
+    ),
     input_image: Annotated[
         Path | None, typer.Option("--input", metavar="IMAGE", help="Start from this picture.")
     ] = None,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
+
 import typer
 
 from guard.version import __version__
@@ -72,4 +75,7 @@ for noun in (watermark, audit, review, policy, keys, models):
 
 def run() -> None:
     """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what a terminal cannot write must not end a run
+            stream.reconfigure(errors="backslashreplace")
     app()

@@ -37,7 +37,7 @@ class Output:
     def emit(self, row: dict[str, Any], *lines: str) -> None:
         """A result: the row for scripts, the ``lines`` (rich markup) for people."""
         if self.as_json:
-            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+            sys.stdout.write(_json(row) + "\n")
             sys.stdout.flush()
             return
         for line in lines:
@@ -93,6 +93,16 @@ def progress(console: Console) -> Progress:
         console=console,
         transient=True,
     )
+
+
+def _json(row: dict[str, Any]) -> str:
+    """One line, readable where the terminal can write it: file names may hold any byte."""
+    text = json.dumps(row, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(row)
+    return text
 
 
 def error_row(error: GuardError) -> dict[str, str]:

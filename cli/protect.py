@@ -36,7 +36,9 @@ def protect(
     origin: Annotated[
         Origin, typer.Option("--origin", help="Only 'generated' is signed as made by AI.")
     ] = Origin.UNKNOWN,
-    picture_format: Annotated[Format, typer.Option("--format", help="File format.")] = Format.png,
+    picture_format: Annotated[Format, typer.Option("--format", help="File format.")] = Format(
+        "png"
+    ),
     user: UserOption = None,
     tenant: TenantOption = None,
 ) -> Exit:

@@ -21,6 +21,9 @@ OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where rel
 Format = StrEnum("Format", {name: name for name in MEDIA_TYPES})  # type: ignore[misc]  # built from data
 """File formats by name."""
 
+PNG = Format("png")
+"""The default: lossless, and every program opens it."""
+
 
 def parse_size(text: str | None) -> tuple[int, int] | None:
     """``512x768`` → (512, 768). Raises InvalidRequest."""

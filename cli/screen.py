@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -92,6 +93,8 @@ def _texts(
     if source is None:
         return
     if source == "-":
+        if isinstance(sys.stdin, TextIOWrapper):
+            sys.stdin.reconfigure(encoding="utf-8", errors="replace")
         yield from _lines(sys.stdin, negative)
         return
     try:
@@ -103,7 +106,9 @@ def _texts(
         ) from error
 
 
-def _count(path: Path) -> int:
+def _count(path: Path) -> int | None:
+    if not path.is_file():  # a pipe can be read only once
+        return None
     with path.open("rb") as file:
         return sum(1 for line in file if line.strip())
 

@@ -109,14 +109,18 @@ def build_signer(settings: Settings) -> Signer:
     return C2paSigner(keys, settings.tsa_url)
 
 
-def build_log(settings: Settings) -> SqlAuditLog:
-    """The audit log. Raises AuditUnavailable, SettingsInvalid for a bad database URL."""
+def build_log(settings: Settings, *, create: bool = True) -> SqlAuditLog:
+    """The audit log; ``create`` false: which must be there.
+
+    Raises AuditUnavailable, SettingsInvalid for a bad database URL.
+    """
     from guard.audit.log import SqlAuditLog
     from guard.store.engine import open_store
 
-    if settings.database_url is None:
+    if create and settings.database_url is None:
         make_home(settings.home)
-    return SqlAuditLog(open_store(settings.database, timeout_seconds=settings.audit_seconds))
+    seconds = settings.audit_seconds
+    return SqlAuditLog(open_store(settings.database, create=create, timeout_seconds=seconds))
 
 
 def build_quarantine(settings: Settings) -> HeldPictures:

@@ -20,7 +20,7 @@ from .rows import coloured, outcome_row
 if TYPE_CHECKING:
     from guard.pipeline import Guard
 
-PROMPT = "a red heart above a blue star on a yellow background"
+PROMPT = "a red heart on a yellow background"
 FORBIDDEN = "a castle in the style of Greg Rutkowski"
 SEED = 7
 REENCODED_QUALITY = 80

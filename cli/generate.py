@@ -17,7 +17,7 @@ from .requests import Format, OutOption, TenantOption, UserOption, parse_size, r
 from .rows import outcome_lines, outcome_row
 
 EXAMPLE = """\
-guard generate "a red heart above a blue star on a yellow background" --out pictures
+guard generate "a red heart on a yellow background" --out pictures
 guard generate "a lighthouse in a storm" --model stabilityai/sd-turbo --steps 2 --seed 7
 guard generate "a lighthouse in a storm" --model openai:gpt-image-1 --json"""
 

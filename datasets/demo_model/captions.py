@@ -12,9 +12,9 @@ from guard.generate.demo import vocabulary as words
 #: How often a caption leaves the plain form, per choice.
 _PARAPHRASE: Final = 0.25
 #: How often nothing is said about the background, which then may be anything.
-_SILENT_BACKGROUND: Final = 0.06
+_SILENT_BACKGROUND: Final = 0.02
 #: How often a word from outside the world slips in, so that the model learns to ignore such words.
-_STRAY: Final = 0.05
+_STRAY: Final = 0.02
 _STRAYS: Final = (
     "beautiful",
     "bright",
@@ -90,7 +90,7 @@ def plain_caption(scene: Scene) -> str:
 
 def caption(scene: Scene, rng: np.random.Generator) -> str:
     """A caption of ``scene``: often the plain form, else a paraphrase."""
-    if rng.random() < 0.35:
+    if rng.random() < 0.6:
         return plain_caption(scene)
     body = _body(scene, rng)
     text = _with_background(body, scene, rng)
@@ -135,7 +135,7 @@ def _body(scene: Scene, rng: np.random.Generator) -> str:
         first, second = (_subject(thing, "medium", rng) for thing in scene.things)
         return f"{first} {_any(words.RELATION_PHRASES[scene.relation], rng)} {second}"
     subject = _subject(scene.things[0], scene.size, rng)
-    if scene.place == "centre" and rng.random() < 0.8:
+    if scene.place == "centre":
         return subject
     return f"{subject} {_any(words.PLACE_PHRASES[scene.place], rng)}"
 

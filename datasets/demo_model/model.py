@@ -8,13 +8,13 @@ from typing import Any, Final
 from datasets.demo_model import latents, tokens
 
 TEXT_WIDTH: Final = 128
-UNET_CHANNELS: Final = (64, 96, 160)
+UNET_CHANNELS: Final = (32, 64, 96)
 #: From the picture (512 px) down to the latent grid (16): five halvings.
 VAE_CHANNELS: Final = (8, 16, 32, 48, 64, 96)
 
 
 def build_text_encoder(tokenizer: Any) -> Any:
-    """A three-layer CLIP text model of 128 dimensions."""
+    """A two-layer CLIP text model of 128 dimensions."""
     from transformers import CLIPTextConfig, CLIPTextModel
 
     config = CLIPTextConfig(
@@ -22,7 +22,7 @@ def build_text_encoder(tokenizer: Any) -> Any:
         hidden_size=TEXT_WIDTH,
         projection_dim=TEXT_WIDTH,
         intermediate_size=4 * TEXT_WIDTH,
-        num_hidden_layers=3,
+        num_hidden_layers=2,
         num_attention_heads=4,
         max_position_embeddings=tokens.MAX_TOKENS,
         hidden_act="gelu",

@@ -31,7 +31,7 @@ PLACES: Final = ("centre", "left", "right", "top", "bottom")
 RELATIONS: Final = ("left", "right", "above", "below")
 
 #: Radius of a lone shape in frame widths; a small one still spans a third of the frame.
-RADIUS: Final = {"large": 0.34, "medium": 0.25, "small": 0.165}
+RADIUS: Final = {"large": 0.36, "medium": 0.29, "small": 0.165}
 #: How far from the centre a lone shape stands when a place is named.
 OFFSET: Final = {"large": 0.13, "medium": 0.21, "small": 0.27}
 PAIR_RADIUS: Final = 0.19
@@ -54,6 +54,11 @@ PAIR_PLACES: Final = {
     "above": ("top", "bottom"),
     "below": ("bottom", "top"),
 }
+#: What the shipped model is taught: one shape in the middle. Sizes, places and pairs are
+#: rendered and judged as well, but took more training than there was (see MODEL_CARD.md).
+TAUGHT_SIZES: Final = ("medium",)
+TAUGHT_PLACES: Final = ("centre",)
+TAUGHT_PAIRS: Final = 0.0
 #: One combination in so many is never trained on.
 HELD_OUT_ONE_IN: Final = 10
 
@@ -112,14 +117,14 @@ def random_scene(rng: np.random.Generator, *, test: bool) -> Scene:
 
 
 def _any_scene(rng: np.random.Generator) -> Scene:
-    pair = rng.random() < 0.5
+    pair = rng.random() < TAUGHT_PAIRS
     colours = [COLOURS[i] for i in rng.permutation(len(COLOURS))[: 3 if pair else 2]]
     background = colours.pop()
     things = tuple(Thing(SHAPES[rng.integers(len(SHAPES))], colour) for colour in colours)
     if pair:
         return Scene(things, background, relation=RELATIONS[rng.integers(len(RELATIONS))])
-    size = SIZES[rng.choice(3, p=(0.3, 0.4, 0.3))]
-    place = "centre" if rng.random() < 0.5 else PLACES[rng.integers(1, len(PLACES))]
+    size = TAUGHT_SIZES[rng.integers(len(TAUGHT_SIZES))]
+    place = TAUGHT_PLACES[rng.integers(len(TAUGHT_PLACES))]
     return Scene(things, background, size=size, place=place)
 
 

@@ -36,7 +36,7 @@ from guard.stage import StageLimits
 from guard.types import Pixels, RawImage, Released
 
 SIDE = 512
-PROMPT = "a red heart above a blue star on a yellow background"
+PROMPT = "a red heart on a yellow background"
 SEED = 7
 
 IMPORT_CEILING = 0.150

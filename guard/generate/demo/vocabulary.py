@@ -73,7 +73,7 @@ _WORD: Final = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+", re.UNICODE)
 
 
 def _known_words() -> frozenset[str]:
-    groups = [SHAPE_WORDS, COLOUR_WORDS, SIZE_WORDS, PLACE_PHRASES, RELATION_PHRASES]
+    groups = [SHAPE_WORDS, COLOUR_WORDS]
     phrases = [phrase for group in groups for words in group.values() for phrase in words]
     phrases += [*BACKGROUND_NOUNS, *OPENINGS, *_GLUE]
     return frozenset(word for phrase in phrases for word in phrase.split())

@@ -122,7 +122,8 @@ def command(
         _lend_signature(entry, function)
         text = inspect.cleandoc(function.__doc__ or "")
         if example:
-            shown = "\n".join(f"    {line}" for line in example.splitlines())
+            # A paragraph and code span each: typer would flow the lines of one into another.
+            shown = "\n\n".join(f"`{line}`" for line in example.splitlines())
             text += f"\n\nExample:\n\n{shown}"
         app.command(name, help=text)(entry)
         return entry

@@ -89,6 +89,7 @@ def test_evidence_is_shown_with_its_p_value_and_record() -> None:
         "IPTC 2025.1",
         "has_prompt: yes",
         "one, unproven",
+        "genguard-pilot-1: 00ff",
     ):
         assert text in html
     assert "None" not in html
@@ -96,10 +97,12 @@ def test_evidence_is_shown_with_its_p_value_and_record() -> None:
 
 
 def test_a_manifest_from_the_record_is_not_said_to_be_in_the_file() -> None:
-    stored = report(VerdictName.RECOVERED, provenance={"source": "repository", "state": "trusted"})
-    html = page([(Path("a.png"), stored)])
-    assert "trusted, from the record" in html
-    assert "in the file, none" not in html
+    kept = {"source": "repository", "state": "trusted", "problems": ["assertion.dataHash.mismatch"]}
+    for only, shown in ((True, False), (False, True)):
+        stored = report(VerdictName.RECOVERED, provenance={**kept, "hard_binding_only": only})
+        html = page([(Path("a.png"), stored)])
+        assert "trusted, from the record" in html
+        assert ("dataHash.mismatch" in html) is shown
 
 
 def test_what_was_not_found_is_said_part_by_part() -> None:

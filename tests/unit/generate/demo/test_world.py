@@ -121,7 +121,7 @@ def test_captions_stay_inside_the_vocabulary_but_for_one_stray_word(seed: int) -
 
 def test_unknown_words_are_lower_case_once_and_in_order() -> None:
     assert unknown_words("A Lighthouse, in a STORM; a lighthouse!") == ("lighthouse", "storm")
-    assert unknown_words("a red heart above a blue star on a yellow background.") == ()
+    assert unknown_words("a red heart on a yellow background.") == ()
     assert unknown_words("") == ()
     assert unknown_words("3 stars") == ("3", "stars")
     assert unknown_words("ein rotes Dreieck über Übermut") == (

@@ -44,7 +44,7 @@ class DemoGenerator(DiffusersGenerator):
         rest = len(unknown) - WORDS_SHOWN
         more = f" and {rest} more" if rest > 0 else ""
         verb = "is" if len(unknown) == 1 else "are"
-        known = "The demo model only knows simple shapes, colours and places"
+        known = "The demo model only knows simple shapes and colours"
         return (f"{known}; {shown}{more} {verb} not among its words.",)
 
     @cached_property

@@ -1,6 +1,6 @@
 """The embedded demo model: a small latent diffusion pipeline that needs no download.
 
-It draws one or two flat shapes on a coloured background (see ``MODEL_CARD.md`` beside
+It draws one flat shape on a coloured background (see ``MODEL_CARD.md`` beside
 this file) and opens as a diffusers ``StableDiffusionPipeline``.
 """
 

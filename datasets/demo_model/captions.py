@@ -9,6 +9,29 @@ import numpy as np
 from datasets.demo_model.world import Scene, Thing
 from guard.generate.demo import vocabulary as words
 
+# Words of scenes that the shipped model is not taught (see ``world.TAUGHT_PAIRS``).
+SIZE_WORDS: Final[dict[str, tuple[str, ...]]] = {
+    "large": ("large", "big", "huge"),
+    "small": ("small", "little", "tiny"),
+}
+
+#: Where a lone shape may be told to stand; without a phrase it stands in the centre.
+PLACE_PHRASES: Final[dict[str, tuple[str, ...]]] = {
+    "left": ("on the left", "at the left"),
+    "right": ("on the right", "at the right"),
+    "top": ("at the top", "on top"),
+    "bottom": ("at the bottom", "on the bottom"),
+    "centre": ("in the middle", "in the center", "in the centre"),
+}
+
+#: How the first shape of a pair stands to the second.
+RELATION_PHRASES: Final[dict[str, tuple[str, ...]]] = {
+    "left": ("left of", "to the left of", "on the left of", "and", "next to", "beside"),
+    "right": ("right of", "to the right of", "on the right of"),
+    "above": ("above", "over", "on top of"),
+    "below": ("below", "under", "beneath"),
+}
+
 #: How often a caption leaves the plain form, per choice.
 _PARAPHRASE: Final = 0.25
 #: How often nothing is said about the background, which then may be anything.
@@ -79,11 +102,11 @@ def plain_caption(scene: Scene) -> str:
     """The fixed grammar: ``a large red heart on the left on a blue background``."""
     subject = _noun(scene.things[0])
     if len(scene.things) == 2:
-        relation = words.RELATION_PHRASES[scene.relation][0]
+        relation = RELATION_PHRASES[scene.relation][0]
         body = f"{_with_article(subject)} {relation} {_with_article(_noun(scene.things[1]))}"
     else:
         size = "" if scene.size == "medium" else f"{scene.size} "
-        place = "" if scene.place == "centre" else " " + words.PLACE_PHRASES[scene.place][0]
+        place = "" if scene.place == "centre" else " " + PLACE_PHRASES[scene.place][0]
         body = _with_article(size + subject) + place
     return f"{body} on {_with_article(scene.background)} background"
 
@@ -123,7 +146,7 @@ def _subject(thing: Thing, size: str, rng: np.random.Generator) -> str:
     colour = _pick(words.COLOUR_WORDS[thing.colour], rng)
     noun = f"{colour} {_pick(words.SHAPE_WORDS[thing.shape], rng)}"
     if size != "medium":
-        noun = f"{_pick(words.SIZE_WORDS[size], rng)} {noun}"
+        noun = f"{_pick(SIZE_WORDS[size], rng)} {noun}"
     chance = rng.random()
     if chance < 0.2:
         return noun
@@ -133,11 +156,11 @@ def _subject(thing: Thing, size: str, rng: np.random.Generator) -> str:
 def _body(scene: Scene, rng: np.random.Generator) -> str:
     if len(scene.things) == 2:
         first, second = (_subject(thing, "medium", rng) for thing in scene.things)
-        return f"{first} {_any(words.RELATION_PHRASES[scene.relation], rng)} {second}"
+        return f"{first} {_any(RELATION_PHRASES[scene.relation], rng)} {second}"
     subject = _subject(scene.things[0], scene.size, rng)
     if scene.place == "centre":
         return subject
-    return f"{subject} {_any(words.PLACE_PHRASES[scene.place], rng)}"
+    return f"{subject} {_any(PLACE_PHRASES[scene.place], rng)}"
 
 
 def _with_background(body: str, scene: Scene, rng: np.random.Generator) -> str:

@@ -34,28 +34,6 @@ COLOUR_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "gray": ("gray", "grey"),
 }
 
-SIZE_WORDS: Final[dict[str, tuple[str, ...]]] = {
-    "large": ("large", "big", "huge"),
-    "small": ("small", "little", "tiny"),
-}
-
-#: Where a lone shape may be told to stand; without a phrase it stands in the centre.
-PLACE_PHRASES: Final[dict[str, tuple[str, ...]]] = {
-    "left": ("on the left", "at the left"),
-    "right": ("on the right", "at the right"),
-    "top": ("at the top", "on top"),
-    "bottom": ("at the bottom", "on the bottom"),
-    "centre": ("in the middle", "in the center", "in the centre"),
-}
-
-#: How the first shape of a pair stands to the second.
-RELATION_PHRASES: Final[dict[str, tuple[str, ...]]] = {
-    "left": ("left of", "to the left of", "on the left of", "and", "next to", "beside"),
-    "right": ("right of", "to the right of", "on the right of"),
-    "above": ("above", "over", "on top of"),
-    "below": ("below", "under", "beneath"),
-}
-
 BACKGROUND_NOUNS: Final = ("background", "backdrop")
 OPENINGS: Final = (
     "a picture of",
@@ -73,8 +51,9 @@ _WORD: Final = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+", re.UNICODE)
 
 
 def _known_words() -> frozenset[str]:
-    groups = [SHAPE_WORDS, COLOUR_WORDS]
-    phrases = [phrase for group in groups for words in group.values() for phrase in words]
+    phrases = [
+        word for group in (SHAPE_WORDS, COLOUR_WORDS) for row in group.values() for word in row
+    ]
     phrases += [*BACKGROUND_NOUNS, *OPENINGS, *_GLUE]
     return frozenset(word for phrase in phrases for word in phrase.split())
 

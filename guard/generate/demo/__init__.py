@@ -23,7 +23,7 @@ __all__ = [
 
 #: Changes whenever the packaged weights change, so that a record names what drew a picture.
 VERSION: Final = "1.0.0"
-#: Steps after which more no longer raises the measured accuracy (see MODEL_CARD.md).
+#: The number of steps at which the accuracy was measured (see MODEL_CARD.md).
 DEFAULT_STEPS: Final = 20
 #: The guidance scale at which the accuracy was measured.
 DEFAULT_GUIDANCE: Final = 3.5

@@ -14,7 +14,7 @@ from guard.prompt.normalise import View
 
 _INLINE: Final = re.compile(
     r"&#?\w{1,31};?|(?:%[0-9a-fA-F]{2})+|\\u\{?[0-9a-fA-F]{4,6}\}?|\\x[0-9a-fA-F]{2}|"
-    r"\\U[0-9a-fA-F]{8}|(?<![\w])[uU]\+[0-9a-fA-F]{4,5}\s?"
+    r"\\U[0-9a-fA-F]{8}|(?<![\w])[uU]\+[0-9a-fA-F]{4,5}(?:\s(?=[uU]\+))?"
 )
 _MAY_DECODE: Final = re.compile(r"[&%\\]|[uU]\+")
 _BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{6,4096}={0,2}")

@@ -115,9 +115,12 @@ class Disguises:
             term = self._words.get(left + right)
             if term is None or len(term.text) < MIN_FUZZY or BREAK in (left, right):
                 continue
-            if not all(self._is_part(part) or part == "s" for part in (left, right)):
+            if not all(self._is_ordinary(part) for part in (left, right)):
                 span = words.origin(position, position + 2)
                 yield Hit(term, span, position, position + 2, "a split")
+
+    def _is_ordinary(self, word: str) -> bool:
+        return word in _SHORT or word == "s" or (len(word) > 2 and self.knows(word))
 
     # -- one word ------------------------------------------------------------------------
 

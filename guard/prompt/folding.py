@@ -17,6 +17,8 @@ MARKS: Final = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f
 """Blocks of combining marks that decorate any letter (regex class); marks that belong to a
 script, such as Devanagari vowels, are not among them."""
 
+_MARK: Final = re.compile(f"[{MARKS}]")
+
 _FILLERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Invisible characters that Unicode does not class as format characters."""
 
@@ -74,7 +76,7 @@ def fold(char: str) -> str:
         if now == seen:
             break
         seen = now
-    return seen
+    return _MARK.sub("", seen)
 
 
 def _fold_once(char: str) -> str:

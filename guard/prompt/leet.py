@@ -38,7 +38,8 @@ TABLES: Final = (
 )
 """Readings of the same signs: one may stand for more than one letter."""
 
-_CHUNK: Final = re.compile(r"[^\s,;:\"'`]*[0-9@$!|+€£¢¥(<{#][^\s,;:\"'`]*")
+_CHUNK: Final = re.compile(r"[^\s,;:\"'`]+")
+_SIGN: Final = re.compile(r"[0-9@$!|+€£¢¥(<{#]")
 _LETTER: Final = re.compile(r"[^\W\d_]")
 _TURN: Final = {ord(turned): plain for turned, plain in UPSIDE_DOWN.items()}
 
@@ -46,7 +47,10 @@ _TURN: Final = {ord(turned): plain for turned, plain in UPSIDE_DOWN.items()}
 def readings(words: Words) -> Iterator[Words]:
     """The text with leetspeak read as letters: at most three readings, none when there is none."""
     text = words.view.text
-    places = [_trimmed(found) for found in _CHUNK.finditer(text) if _LETTER.search(found[0])]
+    if not _SIGN.search(text):
+        return
+    chunks = (one for one in _CHUNK.finditer(text) if _SIGN.search(one[0]))
+    places = [_trimmed(chunk) for chunk in chunks if _LETTER.search(chunk[0])]
     places = [(a, b) for a, b in places if b - a > 2 and not text[a:b].isalpha()]
     seen = {text}
     for table in TABLES if places else ():

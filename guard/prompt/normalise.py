@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -75,9 +76,6 @@ def _pieces(text: str) -> list[tuple[int, int, str]]:
     special: dict[int, tuple[int, str]] = {}
     for found in _MARKED.finditer(text):
         special[found.start()] = (found.end(), _undecorated(found[0]))
-    for found in _REGIONAL_RUN.finditer(text):
-        for position in range(*found.span()):
-            special[position] = (position + 1, REGIONAL[text[position]])
     pieces = []
     position = 0
     while position < len(text):
@@ -101,21 +99,23 @@ def _reversed_where_overridden(
 ) -> list[tuple[int, int, str]]:
     if "\u202e" not in text:
         return pieces
+    begins = [start for start, _, _ in pieces]
     for found in _OVERRIDE.finditer(text):
-        first, last = found.span(1)
-        inside = [i for i, (start, _, _) in enumerate(pieces) if first <= start < last]
-        if inside:
-            part = slice(inside[0], inside[-1] + 1)
-            pieces[part] = pieces[part][::-1]
+        part = slice(bisect_left(begins, found.start(1)), bisect_left(begins, found.end(1)))
+        pieces[part] = pieces[part][::-1]
     return pieces
 
 
 def _fold_look_alikes(view: View) -> View:
-    """Folds foreign letters in words that also hold Latin ones; the length stays the same."""
+    """Folds runs of regional indicators, and foreign letters in words that also hold Latin ones.
+
+    The length stays the same.
+    """
     if view.text.isascii():
         return view
-    out = list(view.text)
-    for found in _WORDISH.finditer(view.text):
+    text = _REGIONAL_RUN.sub(lambda run: "".join(map(REGIONAL.__getitem__, run[0])), view.text)
+    out = list(text)
+    for found in _WORDISH.finditer(text):
         word = found[0]
         if word.isascii() or not any(char.isascii() for char in word):
             continue

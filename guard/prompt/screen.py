@@ -30,7 +30,7 @@ from guard.prompt.lexicon import Entry, Hit, Matcher, Name, Term, load_list, voc
 from guard.prompt.names import MisspeltNames, counts, makes_pictures
 from guard.prompt.normalise import View, compose, normalise, skeleton
 from guard.prompt.tokens import Words, canonical, scan
-from guard.types import MAX_PROMPT_CHARS, Finding
+from guard.types import Finding
 
 _NEGATIVE_WEIGHT: Final = re.compile(r"[(\[{<]([^()\[\]{}<>]{1,400}):\s*-\s*\d")
 
@@ -78,12 +78,11 @@ class PolicyScreener:
 
     def screen(self, prompt: str, *, negative_prompt: str = "") -> tuple[Finding, ...]:
         """All findings, ordered by span; never raises on any text."""
-        prompt, negative = prompt[:MAX_PROMPT_CHARS], negative_prompt[:MAX_PROMPT_CHARS]
         found = list(self._findings(prompt, self._asked_for(prompt)))
-        if negative.strip():
+        if negative_prompt.strip():
             found += [
                 replace(one, explanation=f"{one.explanation}; in the negative prompt")
-                for one in self._findings(negative, self._smuggled(negative))
+                for one in self._findings(negative_prompt, self._smuggled(negative_prompt))
             ]
         return tuple(sorted(found, key=lambda one: (one.span, one.rule)))
 

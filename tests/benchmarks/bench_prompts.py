@@ -1,8 +1,8 @@
 """Measures the prompt screener on the development sets: false positives, recall, evasion, speed.
 
 Run ``python tests/benchmarks/bench_prompts.py [--policy default] [--json]``; needs ``../shared``
-(or ``GENGUARD_SHARED``). Prints figures only, never a prompt. Exits 1 when a figure is below its floor;
-the floors are what was measured when they were last set, with a little slack.
+(or ``GENGUARD_SHARED``). Prints figures only, never a prompt. Exits 1 when a figure is below its
+floor; the floors are what was measured when they were last set, with a little slack.
 
 "Flagged" counts prompts on which a rule about unsafe content acted (sexual, nudity, minors,
 violence, self-harm, hate); styles and politicians are policy, not mistakes, and are counted apart.

@@ -37,7 +37,7 @@ def _offset(start: int, *, upper: bool = False) -> Callable[[str], str]:
 
 
 def _between(sign: str) -> Callable[[str], str]:
-    return lambda word: sign.join(word)
+    return sign.join
 
 
 def _one(table: dict[str, str]) -> Callable[[str], str]:

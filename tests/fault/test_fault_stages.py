@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from typing import Any
 
 import numpy as np
 import pytest
 from guard.cli.exits import Exit, of_outcome
 
+from guard.delivery import Delivery
 from guard.errors import (
     DetectorUnavailable,
     GuardError,
@@ -16,13 +18,17 @@ from guard.errors import (
     ModelUnavailable,
     Unavailable,
 )
+from guard.image.encode import encode
+from guard.provenance.base import ManifestFacts
 from guard.types import (
     Detection,
     Event,
     Failed,
     Finding,
+    GenerationRequest,
     Mark,
     MarkedImage,
+    Pixels,
     RawImage,
     SignedAsset,
 )
@@ -45,7 +51,7 @@ from tests.support.faults import (
     raises,
     twisted,
 )
-from tests.support.house import House, picture
+from tests.support.house import PROMPT, House, picture
 
 RAISED = {
     "an error": RuntimeError("a disk fell out"),
@@ -234,59 +240,55 @@ def test_hint_of_a_missing_part_reaches_the_operator(house: House, error: GuardE
     assert error.message not in " ".join(reason.message for reason in failed.reasons)
 
 
-def test_signer_that_swaps_the_picture_is_found_out(house: House) -> None:
-    from guard.image.encode import encode
+class Swapper:
+    """A signer and a watermark that put another picture in the place of the right one."""
 
-    def swap(encoded: bytes, media_type: str, facts: Any) -> SignedAsset:
-        return house.rooms.signer.sign(encode(OTHER, media_type), media_type, facts)
+    def __init__(self, house: House) -> None:
+        self._rooms = house.rooms
 
-    for form in ("png", "jpeg", "webp"):
-        signer = type("Swapping", (), {"sign": staticmethod(swap)})()
-        guard = house.guard(signer=signer)
-        from guard.delivery import Delivery
-        from guard.types import GenerationRequest
+    def sign(self, _encoded: bytes, media_type: str, facts: ManifestFacts) -> SignedAsset:
+        return self._rooms.signer.sign(encode(OTHER, media_type), media_type, facts)
 
-        outcome = guard.generate(
-            GenerationRequest(prompt="a boat"), delivery=Delivery(house.out, form)
-        )
-        assert isinstance(outcome, Failed), form
-        assert house.files() == []
+    def embed(self, _pixels: Pixels, payload: bytes) -> MarkedImage:
+        return self._rooms.watermark.embed(OTHER, payload)
+
+    def detect(self, pixels: Pixels) -> Detection:
+        return self._rooms.watermark.detect(pixels)
+
+
+class Idler:
+    """A signer that passes on what it is given."""
+
+    def sign(self, encoded: bytes, media_type: str, _facts: ManifestFacts) -> SignedAsset:
+        return SignedAsset(encoded, media_type, hashlib.sha256(encoded).hexdigest(), "l", "f")
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg", "webp", "avif"])
+def test_signer_that_swaps_the_picture_is_found_out(house: House, form: str) -> None:
+    guard = house.guard(signer=Swapper(house))
+
+    outcome = guard.generate(GenerationRequest(prompt=PROMPT), delivery=Delivery(house.out, form))
+
+    _expect_failure(house, outcome, SIGN)
 
 
 def test_signer_that_does_not_sign_is_found_out(house: House) -> None:
-    import hashlib
-
-    def pass_on(encoded: bytes, media_type: str, facts: Any) -> SignedAsset:
-        return SignedAsset(encoded, media_type, hashlib.sha256(encoded).hexdigest(), "l", "f")
-
-    signer = type("Lazy", (), {"sign": staticmethod(pass_on)})()
-
-    outcome = house.generate(guard=house.guard(signer=signer))
+    outcome = house.generate(guard=house.guard(signer=Idler()))
 
     assert "manifest" in _expect_failure(house, outcome, SIGN).cause
 
 
 def test_watermark_that_swaps_the_picture_is_found_out(house: House) -> None:
     """Else a picture would leave that no classifier has seen."""
-
-    def swap(_pixels: Any, payload: bytes) -> MarkedImage:
-        return house.rooms.watermark.embed(OTHER, payload)
-
-    watermark = type(
-        "Swapping", (), {"embed": staticmethod(swap), "detect": house.rooms.watermark.detect}
-    )()
-
-    outcome = house.generate(guard=house.guard(watermark=watermark))
+    outcome = house.generate(guard=house.guard(watermark=Swapper(house)))
 
     _expect_failure(house, outcome, EMBED)
 
 
 def test_each_picture_of_a_request_has_its_own_failure(house: House) -> None:
-    from guard.types import GenerationRequest
-
     guard = DRAW.broken(house, raises(RuntimeError("broken")))
 
-    outcomes = guard.generate_each(GenerationRequest(prompt="a boat", count=3))
+    outcomes = guard.generate_each(GenerationRequest(prompt=PROMPT, count=3))
 
     assert [type(one) for one in outcomes] == [Failed] * 3
     assert len({one.record_id for one in outcomes}) == 3

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from guard.cli.exits import Exit
 
-from guard.errors import ModelUnavailable
+from guard.errors import AuditUnavailable, ModelUnavailable
 from tests.support.desk import Desk
 from tests.support.house import FLAGGED, FORBIDDEN, PROMPT
 
@@ -160,6 +160,21 @@ def test_protect_has_a_row_for_every_picture(desk: Desk) -> None:
     assert len(list(desk.out.iterdir())) == 3
 
 
+def test_protect_stops_when_nothing_can_be_recorded(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise AuditUnavailable("The log is gone.", hint="Bring it back.")
+
+    monkeypatch.setattr("guard.audit.log.SqlAuditLog.start", broken)
+
+    answer = desk.json("protect", desk.picture(), desk.picture("b.png"), "--out", desk.out)
+
+    assert answer.code == Exit.UNAVAILABLE
+    assert answer.row["error"]["code"] == "audit_unavailable"
+    assert list(desk.out.iterdir()) == []
+
+
 @pytest.mark.parametrize("origin", ["generated", "edited", "unknown"])
 def test_protect_records_the_origin(desk: Desk, origin: str) -> None:
     desk("protect", desk.picture(), "--out", desk.out, "--origin", origin)
@@ -221,7 +236,13 @@ def test_watermark_there_and_back(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "payload"), [("out.png", "0011"), ("out.png", "zz" * 8), ("out.xyz", "00" * 8)]
+    ("target", "payload"),
+    [
+        ("out.png", "0011"),
+        ("out.png", "zz" * 8),
+        ("out.xyz", "00" * 8),
+        ("/proc/x/out.png", "00" * 8),
+    ],
 )
 def test_watermark_usage(desk: Desk, target: str, payload: str) -> None:
     answer = desk.json("watermark", "embed", desk.picture(), target, "--payload", payload)

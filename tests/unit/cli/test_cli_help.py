@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from guard.cli import main
 from guard.cli.command import command
 from guard.cli.exits import Exit, of_error, of_row_error, worst
-from guard.cli.main import app
 
 from guard import errors
 from guard.errors import GuardError
@@ -28,7 +29,7 @@ def _commands(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]
         yield from _commands(child, (*path, name))
 
 
-COMMANDS = sorted(_commands(typer.main.get_command(app)))
+COMMANDS = sorted(_commands(typer.main.get_command(main.app)))
 
 EXPECTED = {
     ("demo",), ("generate",), ("screen",), ("classify",), ("protect",), ("verify",), ("doctor",),
@@ -210,3 +211,17 @@ def test_most_urgent_code_wins() -> None:
         assert worst(reversed(order[index:])) is code
     assert set(order) == set(Exit)
     assert worst([]) is Exit.DONE
+
+
+def test_terminal_that_cannot_write_a_character_gets_its_escape(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    streams = [TextIOWrapper(BytesIO(), "ascii") for _ in range(2)]
+    monkeypatch.setattr("sys.stdout", streams[0])
+    monkeypatch.setattr("sys.stderr", streams[1])
+    monkeypatch.setattr(main, "app", lambda: print("caf\u00e9 \udcff"))  # noqa: T201
+
+    main.run()
+
+    streams[0].flush()
+    assert streams[0].buffer.getvalue() == b"caf\\xe9 \\udcff\n"  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""``guard audit``, ``keys``, ``models`` and ``doctor``."""
+"""``guard audit``, ``keys`` and ``doctor``."""
 
 from __future__ import annotations
 
@@ -180,40 +180,7 @@ def test_what_signs_says_how_to_get_a_key(desk: Desk, args: tuple[str, ...]) -> 
     assert "guard keys dev" in answer.rows[-1]["error"]["hint"]
 
 
-# -- models, doctor ---------------------------------------------------------------------------
-
-
-def test_models_list(desk: Desk, furnished: Path) -> None:
-    rows = desk.json("models", "list").rows
-
-    assert {"opennsfw"} < {row["name"] for row in rows}
-    assert all(set(row) == {"name", "here", "sha256"} for row in rows)
-    assert "demo@" in desk("models", "list").stdout
-
-
-def test_models_check(desk: Desk) -> None:
-    answer = desk.json("models", "check")
-
-    assert (answer.code, answer.row["name"], answer.row["ok"]) == (0, "opennsfw", True)
-
-
-@pytest.mark.parametrize("args", [("pull", "opennsfw"), ("pull", "clip")])
-def test_nothing_to_pull(desk: Desk, args: tuple[str, ...]) -> None:
-    answer = desk.json("models", *args)
-
-    assert answer.code == Exit.USAGE
-    assert answer.row["error"]["hint"]
-
-
-def test_import_head(desk: Desk, furnished: Path, tmp_path: Path) -> None:
-    bad = tmp_path / "bad.safetensors"
-    bad.write_bytes(b"no head")
-
-    answer = desk.json("models", "import-head", bad)
-
-    assert answer.code in {Exit.USAGE, Exit.UNAVAILABLE}
-    assert answer.row["error"]["hint"]
-    assert not (furnished / "models").exists()
+# -- doctor -----------------------------------------------------------------------------------
 
 
 CHECKS = [
@@ -242,3 +209,13 @@ def test_doctor_in_an_empty_home_says_what_to_do(desk: Desk) -> None:
     assert "signing key" in bad
     assert all(error["hint"] for error in bad.values())
     assert answer.code == Exit.CONFIGURATION
+
+
+def test_doctor_knows_a_secret_that_is_not_in_the_home(
+    desk: Desk, furnished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GUARD_MARK_SECRET", "ab" * 32)
+
+    remarks = {row["check"]: row.get("remark") for row in desk.json("doctor").rows}
+
+    assert remarks["mark secret"] == "from GUARD_MARK_SECRET"

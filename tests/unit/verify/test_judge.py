@@ -89,6 +89,18 @@ TABLE: dict[str, tuple[VerdictName, Evidence]] = {
         V.TRUSTED,
         by_mark(reading=TRUSTED, restored=TRUSTED, labels=(LABEL,)),
     ),
+    "a trusted manifest and a mark without a record": (
+        V.TRUSTED,
+        evidence(reading=TRUSTED, detection=MARK),
+    ),
+    "a manifest that is broken elsewhere": (
+        V.ALTERED,
+        evidence(reading=ManifestReading("invalid", problems=("claimSignature.mismatch",))),
+    ),
+    "a manifest of which only the picture changed": (
+        V.ALTERED,
+        evidence(reading=ManifestReading("invalid", hard_binding_only=True)),
+    ),
     "a stranger's manifest": (V.UNKNOWN_SIGNER, evidence(reading=VALID)),
     "a stranger's manifest over our mark": (
         V.UNKNOWN_SIGNER,

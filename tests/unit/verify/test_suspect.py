@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from guard import verify_image
 from guard.assemble import build_verifier, build_watermark
-from guard.errors import InvalidImage
+from guard.errors import InvalidImage, StageMisbehaved
 from guard.image.decode import decode
 from guard.image.encode import encode
 from guard.provenance.keys import create_development_keys
@@ -178,6 +178,31 @@ def test_held_picture_that_leaked_is_not_vouched_for(house: House, verifier: Ver
 
     assert bare.verdict is V.MARKED
     assert "never released" in bare.explanation
+
+
+def test_flat_picture_is_not_recognised_by_its_fingerprint(
+    house: House, verifier: Verifier
+) -> None:
+    """All flat pictures look alike to a perceptual hash."""
+    house.generate()
+
+    report = verifier.examine(encode(np.full((256, 256, 3), 77, np.uint8), "image/png"))
+
+    assert (report.verdict, report.record) == (V.NOTHING_FOUND, None)
+
+
+def test_stored_manifest_that_cannot_be_read_recovers_nothing(
+    verifier: Verifier, released: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StageMisbehaved("It cannot be read.")
+
+    monkeypatch.setattr("guard.verify.suspect.verify_stored", fail)
+
+    report = verifier.examine(as_jpeg(released))
+
+    assert (report.verdict, report.provenance) == (V.MARKED, None)
+    assert "no manifest that verifies" in report.explanation
 
 
 @pytest.mark.parametrize("seed", [20, 21])

@@ -22,9 +22,15 @@ Mask = NDArray[np.bool_]
 #: Side of a template, in pixels.
 _SIDE: Final = 96
 #: Overlap (intersection over union) under which a blob is no known shape.
-_LEAST_OVERLAP: Final = 0.8
-#: Share of the frame under which a blob is a speck.
-_SPECK: Final = 0.004
+_LEAST_OVERLAP: Final = 0.7
+#: How far the best template must be ahead of the next.
+_LEAST_LEAD: Final = 0.05
+#: Share of the frame under which a blob is a blemish: a third of the smallest shape there is.
+_SPECK: Final = 0.01
+#: Pictures are judged as seen from a distance, at about so many pixels a side, without their
+#: outermost rim: whether edges are crisp and flat areas flat is no matter of right or wrong.
+_DISTANT: Final = 160
+_RIM: Final = 0.03
 #: RGB distance from the background beyond which a pixel belongs to something.
 _APART: Final = 44.0
 #: A pixel with this share of the background's light, in all channels alike, is shadow.
@@ -85,17 +91,28 @@ def look(pixels: NDArray[np.uint8]) -> Seen:
     """Name what an (h, w, 3) picture shows."""
     from scipy import ndimage
 
-    image = pixels.astype(np.float32)
-    edge = max(2, image.shape[0] // 40)
+    image = _from_a_distance(pixels)
+    edge = max(2, image.shape[0] // 20)
     sides = (image[:edge], image[-edge:], image[:, :edge], image[:, -edge:])
     border = np.concatenate([side.reshape(-1, 3) for side in sides])
     ground = np.median(border, axis=0)
-    solid = ndimage.binary_opening(_apart(image, ground), iterations=max(1, edge // 6))
+    solid = ndimage.binary_opening(_apart(image, ground), iterations=1)
     labels, count = ndimage.label(solid)
     sizes = ndimage.sum_labels(solid, labels, range(1, count + 1))
     big = [i + 1 for i, size in enumerate(np.atleast_1d(sizes)) if size > _SPECK * solid.size]
     blobs = tuple(_blob(labels == i, image) for i in big)
     return Seen(colour_name(ground), blobs)
+
+
+def _from_a_distance(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    step = max(1, round(pixels.shape[0] / _DISTANT))
+    height, width = (side // step for side in pixels.shape[:2])
+    cut = pixels[: height * step, : width * step].astype(np.float32)
+    small = cut.reshape(height, step, width, step, 3).mean((1, 3))
+    rim = int(_RIM * height)
+    small[:rim], small[height - rim :] = small[rim], small[height - rim - 1]
+    small[:, :rim], small[:, width - rim :] = small[:, rim, None], small[:, width - rim - 1, None]
+    return small
 
 
 def _apart(image: NDArray[np.float32], ground: NDArray[np.float32]) -> Mask:
@@ -134,8 +151,10 @@ def _name_shape(cut: Mask) -> tuple[str, float]:
         name: float((scaled & template).sum() / (scaled | template).sum())
         for name, template in templates().items()
     }
-    best = max(scores, key=lambda name: scores[name])
-    return (best if scores[best] >= _LEAST_OVERLAP else "unknown"), scores[best]
+    next_best, best = sorted(scores, key=scores.__getitem__)[-2:]
+    clear = scores[best] - scores[next_best] >= _LEAST_LEAD
+    known = clear and scores[best] >= _LEAST_OVERLAP
+    return (best if known else "unknown"), scores[best]
 
 
 @cache

@@ -51,6 +51,8 @@ def build_unet() -> Any:
         layers_per_block=1,
         cross_attention_dim=TEXT_WIDTH,
         attention_head_dim=4,
+        # With one channel a group the norm would erase what time and caption add to it.
+        norm_num_groups=4,
         addition_embed_type="text",
         addition_embed_type_num_heads=4,
     )

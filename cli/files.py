@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".gif", ".bmp"}
+from guard.image.decode import SUFFIXES
 
 
 def pictures(paths: Iterable[Path]) -> list[Path]:

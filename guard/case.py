@@ -35,6 +35,7 @@ from guard.types import (
 )
 
 T = TypeVar("T")
+Refusal = TypeVar("Refusal", Blocked, Held)
 
 
 @dataclass(slots=True)
@@ -122,16 +123,7 @@ class Case:
 
     def block(self, stage: Stage) -> Blocked:
         """The policy said no."""
-        receipt = self._end(Event.BLOCKED, stage)
-        return Blocked(
-            record_id=self.record.record_id,
-            stage=stage,
-            reasons=self.decision.reasons,
-            receipt=receipt,
-            decision=self.decision,
-            findings=self.findings,
-            scores=self.scores,
-        )
+        return self._refusal(Blocked, stage, self._end(Event.BLOCKED, stage))
 
     def fail(self, stage: Stage, error: GuardError) -> Failed:
         """A stage is missing, broken, slow or lying. Raises AuditUnavailable if it is the audit."""
@@ -154,8 +146,11 @@ class Case:
 
     def hold(self, stage: Stage, manifest: bytes | None) -> Held:
         """The policy said *flag*: a reviewer decides."""
-        receipt = self._end(Event.HELD, stage, manifest=manifest)
-        return Held(
+        return self._refusal(Held, stage, self._end(Event.HELD, stage, manifest=manifest))
+
+    def _refusal(self, kind: type[Refusal], stage: Stage, receipt: AuditReceipt) -> Refusal:
+        """What a blocked and a held request have in common."""
+        return kind(
             record_id=self.record.record_id,
             stage=stage,
             reasons=self.decision.reasons,

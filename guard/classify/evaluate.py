@@ -10,13 +10,12 @@ from typing import Any
 
 from guard.classify.screen import Classifier
 from guard.errors import InvalidImage, InvalidInput
-from guard.image.decode import load
+from guard.image.decode import SUFFIXES, load
 from guard.types import Score
 
 Z_95 = 1.959963984540054
 """The normal quantile of a two-sided 95 % interval."""
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".gif", ".bmp"}
 ANY = "any"
 """The row for the policy as a whole: some rule's threshold was reached."""
 

@@ -34,6 +34,9 @@ FORMATS = {
 }
 """What is read: Pillow's name of the format → media type."""
 
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".gif", ".bmp"}
+"""How the files of these formats are called: what is looked for in folders."""
+
 _TRIED = tuple(name for name in FORMATS if name != "MPO")  # the JPEG reader finds out itself
 
 MAX_BYTES = 128 * 1024 * 1024

@@ -186,7 +186,9 @@ class Finding:
     """Why a text was found fault with.
 
     ``span`` is (start, end) in code points of what the user typed, ``matched`` that very text;
-    ``score`` in 0–1; ``source`` names the lexicon or model that said so.
+    ``score`` in 0–1; ``source`` names the lexicon or model that said so. For operators, never for
+    users: ``term`` is the entry behind it ("" where there is none) and ``tier`` which kind of
+    reader found it (``lexical``, ``semantic``, ``own`` for a platform's own lists).
     """
 
     rule: str
@@ -196,6 +198,8 @@ class Finding:
     score: float
     source: str
     explanation: str
+    term: str = ""
+    tier: str = "lexical"
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,6 +210,7 @@ def _finding(rule: PromptRule, hit: Hit, text: str) -> Finding:
         score=round(score, 3),
         source=entry.source,
         explanation=what + disguise,
+        term=entry.text,
     )
 
 

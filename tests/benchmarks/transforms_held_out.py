@@ -28,16 +28,11 @@ GREEK_LIKE = dict(zip("aceiknoprtuvwxy", "αϲεικηορгτυνωχγ", stric
 CYRILLIC_LIKE = dict(zip("abcehikmnoprtuxy", "авсеһікмпоргтцху", strict=True))
 COPTIC = dict(zip("abcehikmnoptx", "ⲁⲃⲥⲉⲏⲓⲕⲙⲛⲟⲣⲧⲭ", strict=True))
 LOOK_NUMBERS = dict(zip("aegilost", "46911057", strict=True))
-MORSE = dict(
-    zip(
-        LETTERS,
-        (
-            ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- "
-            "-. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --.."
-        ).split(),
-        strict=True,
-    )
+MORSE_SIGNS = (
+    ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- "
+    "-. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --.."
 )
+MORSE = dict(zip(LETTERS, MORSE_SIGNS.split(), strict=True))
 SHIFTED = dict(zip("qwertyuiopasdfghjklzxcvbnm", "wertyuiop[sdfghjkl;xcvbnm,", strict=True))
 
 
@@ -148,7 +143,6 @@ def _text_in_html(word: str) -> str:
     return f"{word[:at]}<b></b>{word[at:]}"
 
 
-FRAKTUR_HOLES: dict[str, str] = {}
 SCRIPT_HOLES = {"e": "ℯ", "g": "ℊ", "o": "ℴ"}
 ITALIC_HOLES = {"h": "ℎ"}
 
@@ -164,7 +158,7 @@ UNSEEN: dict[str, Callable[[str], str]] = {
     "dots below": _map(DOTTED_BELOW),
     "strokes through letters": _map(STROKED),
     "superscripts": _map(SUPERSCRIPT),
-    "Fraktur": _offset(0x1D51E, FRAKTUR_HOLES),
+    "Fraktur": _offset(0x1D51E),
     "mathematical script, thin": _offset(0x1D4B6, SCRIPT_HOLES),
     "mathematical italic": _offset(0x1D44E, ITALIC_HOLES),
     "monospace": _offset(0x1D670 + 26),
@@ -242,7 +236,8 @@ UNSEEN: dict[str, Callable[[str], str]] = {
     "first letter twice": lambda word: word[0] + word,
     "last letter stretched": lambda word: word + word[-1] * 4,
     "every letter twice": lambda word: "".join(char * 2 for char in word),
-    "sounds: ph, ck, x": _replaced(("ck", "k"), ("ks", "x"), ("f", "ph"), ("x", "ks"), ("ph", "f")),
+    "sounds: f as ph": _replaced(("f", "ph")),
+    "sounds: x as ks": _replaced(("x", "ks")),
     "sounds: s as z": _replaced(("s", "z")),
     "sounds: u as oo": _replaced(("u", "oo")),
     "sounds: c as k": _replaced(("ck", "k"), ("c", "k")),

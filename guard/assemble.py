@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from guard.prompt.base import PromptScreener
     from guard.provenance.base import Signer
     from guard.rooms import Rooms
+    from guard.store.engine import Store
     from guard.verify.suspect import Verifier
     from guard.watermark.base import Watermark
 
@@ -40,7 +41,7 @@ def build_rooms(policy: Policy, settings: Settings) -> Rooms:
     from guard.rooms import Rooms
 
     return Rooms(
-        screener=build_screener(policy),
+        screener=build_screener(policy, settings),
         open_generator=GeneratorCabinet(settings).open,
         classifier=build_classifier(policy, settings),
         watermark=build_watermark(policy, settings),
@@ -50,11 +51,34 @@ def build_rooms(policy: Policy, settings: Settings) -> Rooms:
     )
 
 
-def build_screener(policy: Policy) -> PromptScreener:
-    """The prompt screener of a policy."""
+def build_screener(policy: Policy, settings: Settings | None = None) -> PromptScreener:
+    """The prompt screener of a policy, with the platform's own lists that the policy names.
+
+    ``settings`` (default: the environment's) say where the database with own lists is. Raises
+    PolicyInvalid when a list is missing or broken, AuditUnavailable when the database is.
+    """
     from guard.prompt.screen import PolicyScreener
 
-    return PolicyScreener(policy)
+    screener = PolicyScreener(policy)
+    if not policy.own_lists:
+        return screener
+    from guard.prompt.own import OwnLists, ScreenerWithOwnLists
+
+    where = settings or Settings.load()
+    return ScreenerWithOwnLists(screener, OwnLists(policy, lambda: build_store(where)))
+
+
+def build_store(settings: Settings, *, create: bool = False) -> Store:
+    """The database; ``create`` false: which must be there.
+
+    Raises AuditUnavailable, SettingsInvalid for a bad database URL.
+    """
+    from guard.store.engine import open_store
+
+    if create and settings.database_url is None:
+        make_home(settings.home)
+    seconds = settings.audit_seconds
+    return open_store(settings.database, create=create, timeout_seconds=seconds)
 
 
 def build_classifier(policy: Policy, settings: Settings) -> Classifier:
@@ -115,12 +139,8 @@ def build_log(settings: Settings, *, create: bool = True) -> SqlAuditLog:
     Raises AuditUnavailable, SettingsInvalid for a bad database URL.
     """
     from guard.audit.log import SqlAuditLog
-    from guard.store.engine import open_store
 
-    if create and settings.database_url is None:
-        make_home(settings.home)
-    seconds = settings.audit_seconds
-    return SqlAuditLog(open_store(settings.database, create=create, timeout_seconds=seconds))
+    return SqlAuditLog(build_store(settings, create=create))
 
 
 def build_quarantine(settings: Settings) -> HeldPictures:

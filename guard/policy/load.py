@@ -32,7 +32,8 @@ def load_policy(name_or_path: str | Path) -> Policy:
     A text without a path separator and without ``.yaml`` is a built-in name first. Raises
     PolicyInvalid naming file, line and field.
     """
-    policy = read_document(name_or_path).validate(Policy)
+    document = read_document(name_or_path)
+    policy = document.validate(Policy).at(Path(document.name).parent)
     if not (policy.prompt_rules or policy.output_rules):
         raise PolicyInvalid(
             f"{name_or_path}:1: the policy has no rules, so it would allow everything.",

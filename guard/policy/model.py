@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from guard.types import Action
 
 Threshold = Annotated[float, Field(ge=0.0, le=1.0)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+
+DATABASE = "database:"
+"""Before the name of a list that the database keeps."""
+
+_LIST_NAME = r"[a-z0-9][a-z0-9._-]*"
 
 
 class _Strict(BaseModel):
@@ -29,12 +37,13 @@ class PromptRule(_Strict):
 
     ``lists`` names lexicons; ``died_within_years`` narrows person and artist lists to those
     alive or dead for less than so many years; ``occupations`` narrows them by occupation;
-    ``requires_style`` asks for the context of a style ("in the style of", "by").
+    ``requires_style`` asks for the context of a style ("in the style of", "by"). ``lists`` may be
+    left out where a deny list of the platform's own acts under the rule.
     """
 
     id: Identifier
     category: Identifier
-    lists: tuple[Identifier, ...] = Field(min_length=1)
+    lists: tuple[Identifier, ...] = ()
     action: Action
     threshold: Threshold = 0.5
     message: str
@@ -42,6 +51,37 @@ class PromptRule(_Strict):
     died_within_years: int | None = Field(default=None, ge=0, le=500)
     occupations: tuple[str, ...] = ()
     requires_style: bool = False
+
+
+class ListKind(StrEnum):
+    """What the entries of a platform's own list do."""
+
+    DENY = "deny"
+    ALLOW = "allow"
+    OPTED_IN = "opted-in"
+
+
+class OwnList(_Strict):
+    """A list of the platform's own, which lives outside the policy and may change at any time.
+
+    ``source`` is a file (relative to the policy's) or ``database:NAME``. Entries of a ``deny``
+    list act under the prompt rule ``rule``; those of an ``allow`` list take findings away; those
+    of an ``opted-in`` list name artists whose style may be asked for.
+    """
+
+    kind: ListKind
+    source: str = Field(min_length=1)
+    rule: Identifier | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.kind is ListKind.DENY) != (self.rule is not None):
+            raise ValueError("'rule' says under which prompt rule a deny list acts, and only it")
+        if self.source.startswith(DATABASE) and not re.fullmatch(
+            _LIST_NAME, self.source.removeprefix(DATABASE)
+        ):
+            raise ValueError("after 'database:' comes a name of small letters, digits, . _ -")
+        return self
 
 
 class CombinationRule(_Strict):
@@ -129,12 +169,15 @@ class Policy(_Strict):
     allow_terms: tuple[str, ...] = ()
     prompt_rules: tuple[PromptRule, ...] = ()
     combinations: tuple[CombinationRule, ...] = ()
+    own_lists: tuple[OwnList, ...] = ()
     output_rules: tuple[OutputRule, ...] = ()
     required_detectors: tuple[str, ...] = ("opennsfw",)
     clip: ClipSettings | None = None
     watermark: WatermarkSettings = WatermarkSettings()
     manifest: ManifestSettings = ManifestSettings()
     retention: Retention = Retention()
+
+    _folder: Path = PrivateAttr(default_factory=Path)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -152,8 +195,29 @@ class Policy(_Strict):
                     f"combination '{combination.id}' names categories that no prompt rule has: "
                     + ", ".join(missing)
                 )
+        acting = {rule.id for rule in self.prompt_rules}
+        fed = {own.rule for own in self.own_lists}
+        for rule in self.prompt_rules:
+            if not rule.lists and rule.id not in fed:
+                raise ValueError(f"the prompt rule '{rule.id}' has neither 'lists' nor an own list")
+        for own in self.own_lists:
+            if own.rule is not None and own.rule not in acting:
+                raise ValueError(
+                    f"the own list '{own.source}' acts under the rule '{own.rule}', which no "
+                    "prompt rule has as its id"
+                )
         if "clip" in self.required_detectors and self.clip is None:
             raise ValueError("'clip' is required, but there is no 'clip' section")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """Where the policy's file lies: what its own lists' paths are relative to."""
+        return self._folder
+
+    def at(self, folder: Path) -> Self:
+        """The policy itself, now as read from a file in ``folder``."""
+        self._folder = folder
         return self
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from guard.errors import LogTampered
 from guard.store import checks
-from guard.store.rows import COLUMN_NAMES, Head, LeafColumns, LeafRow, Query, Salts
+from guard.store.rows import COLUMN_NAMES, Head, LeafColumns, LeafRow, ListChange, Query, Salts
 from guard.store.tables import LEAF, table
 
 _LEAF_COLUMNS = [LEAF.c[name] for name in ("leaf_index", "leaf", "leaf_hash", *COLUMN_NAMES)]
@@ -174,6 +175,27 @@ class Reader:
         )
         rows = self._connection.execute(statement)
         return [(row[0], row[1], bytes(row[2])) for row in rows]
+
+    def list_version(self, kind: str, name: str) -> int:
+        """The number of the last change of an own list, from an index; 0 when it has none."""
+        kept = table("own_list_change")
+        last = select(func.max(kept.c.number)).where(kept.c.kind == kind, kept.c.name == name)
+        return int(self._connection.execute(last).scalar() or 0)
+
+    def list_changes(self, kind: str, name: str) -> list[ListChange]:
+        """Every change of an own list, oldest first."""
+        kept = table("own_list_change")
+        columns = [kept.c[field.name] for field in dataclasses.fields(ListChange)]
+        statement = (
+            select(*columns).where(kept.c.kind == kind, kept.c.name == name).order_by(kept.c.number)
+        )
+        return [ListChange(*row) for row in self._connection.execute(statement)]
+
+    def list_names(self) -> list[tuple[str, str]]:
+        """(kind, name) of every own list, sorted."""
+        kept = table("own_list_change")
+        statement = select(kept.c.kind, kept.c.name).distinct().order_by(kept.c.kind, kept.c.name)
+        return [(row[0], row[1]) for row in self._connection.execute(statement)]
 
     def _text(self, statement: Select[Any]) -> str | None:
         row = self._connection.execute(statement).first()

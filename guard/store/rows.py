@@ -67,6 +67,25 @@ class Salts:
 
 
 @dataclass(frozen=True, slots=True)
+class ListChange:
+    """One change of an own list: ``change`` is ``add`` or ``remove``, ``who`` made it when.
+
+    ``at_us`` counts microseconds since 1970 UTC; ``number`` orders all changes of a database, and
+    is 0 before the change is stored.
+    """
+
+    kind: str
+    name: str
+    change: str
+    term: str
+    category: str = ""
+    note: str = ""
+    who: str = ""
+    at_us: int = 0
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """Which rows are wanted; None does not narrow. Times in microseconds since 1970 UTC."""
 

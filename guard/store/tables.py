@@ -111,6 +111,25 @@ class IdempotencyKey(SQLModel, table=True):
     record_id: str = Field(sa_type=Text)
 
 
+class OwnListChange(SQLModel, table=True):
+    """One change of a platform's own list. What a list holds is the sum of its changes."""
+
+    __tablename__ = "own_list_change"
+    __table_args__ = (Index("ix_own_list_change_list", "kind", "name", "number"),)
+
+    number: int = Field(
+        primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False}
+    )
+    kind: str = Field(sa_type=Text)
+    name: str = Field(sa_type=Text)
+    change: str = Field(sa_type=Text)
+    term: str = Field(sa_type=Text)
+    category: str = Field(sa_type=Text)
+    note: str = Field(sa_type=Text)
+    who: str = Field(sa_type=Text)
+    at_us: int = Field(sa_type=BigInteger)
+
+
 def table(name: str) -> Table:
     """The Core table: statements are built on it, without a session."""
     return SQLModel.metadata.tables[name]

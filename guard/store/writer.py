@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from guard.errors import AuditUnavailable
 from guard.store.reader import Reader
-from guard.store.rows import Head, LeafRow, Salts
+from guard.store.rows import Head, LeafRow, ListChange, Salts
 from guard.store.tables import table
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
@@ -86,6 +87,19 @@ class Writer(Reader):
         """Keep the fingerprint of a record's picture, said by leaf ``index``."""
         values = {"leaf_index": index, "algorithm": algorithm, "bits": bits}
         self._insert("picture_fingerprint", [{"record_id": record_id, **values}])
+
+    def add_list_changes(self, changes: Sequence[ListChange]) -> int:
+        """Keep changes of own lists, numbered on from the last; answers the new last number."""
+        self.lock_head()  # one writer at a time: numbers have no gaps and grow with time
+        kept = table("own_list_change")
+        last = int(self._connection.execute(select(func.max(kept.c.number))).scalar() or 0)
+        numbered = [
+            dataclasses.asdict(dataclasses.replace(one, number=number))
+            for number, one in enumerate(changes, last + 1)
+        ]
+        if numbered:
+            self._insert("own_list_change", numbered)
+        return last + len(numbered)
 
     def _insert(self, name: str, values: list[dict[str, Any]]) -> None:
         self._connection.execute(insert(table(name)), values)

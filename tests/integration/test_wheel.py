@@ -33,6 +33,7 @@ NEEDED = [
     "guard/provenance/trust_lists/C2PA-TRUST-LIST.pem",
     "guard/store/migrations/env.py",
     "guard/store/migrations/versions/r0001_first_tables.py",
+    "guard/store/migrations/versions/r0002_own_lists.py",
     "guard/testing.py",
     "guard/verify/page.html.j2",
 ]

@@ -8,13 +8,11 @@ and what was taken from where: DATA_CARD.md.
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
+from datasets.lexicons.names import Person, artists, people
 from guard.prompt.tokens import canonical
 
 HERE = Path(__file__).parent
@@ -22,31 +20,9 @@ ROOT = HERE.parents[1]
 CURATED = HERE / "curated"
 SHIPPED = ROOT / "policies" / "lexicons"
 
-ARTIST_FILES = (
-    "artist.txt",
-    "artist-csv.txt",
-    "artist-fineart.txt",
-    "clip_interrogator_artists.txt",
-    "uce_artists_sd.txt",
-)
-PANTHEON_ARTISTS = frozenset({"painter", "sculptor", "photographer", "comic artist"})
-MAX_NAME_WORDS = 6
-YEARS_PLAUSIBLE = range(1, 2027)
-
 
 class SourceChanged(Exception):
     """A source no longer holds what the curated files select from it."""
-
-
-@dataclass
-class Person:
-    """What is known about a name while lists are merged; the first source that knows wins."""
-
-    kind: str
-    born: int | None = None
-    died: int | None = None
-    occupation: str = ""
-    flags: set[str] = field(default_factory=set)
 
 
 def main() -> None:
@@ -111,99 +87,6 @@ def _source_terms(sources: Path, source: str, language: str) -> set[str] | None:
 
 
 # -- names -------------------------------------------------------------------------------
-
-
-def artists(sources: Path) -> dict[str, Person]:
-    """Artists whose style people ask for, with years where a museum or we know them."""
-    found: dict[str, Person] = {}
-    for name, born, died, flags in _table(CURATED / "artists.tsv"):
-        found[canonical(name)] = Person("artist", _year(born), _year(died), "", set(flags.split()))
-    years = dict(museum_years(sources))
-    for name in _artist_names(sources):
-        key = canonical(name)
-        if _is_full_name(key) and key not in found:
-            found[key] = Person("artist", *years.get(key, (None, None)))
-    for row in _pantheon(sources):
-        key = canonical(row["name"])
-        if row["occupation"].lower() in PANTHEON_ARTISTS and _is_full_name(key):
-            person = found.setdefault(key, Person("artist", *years.get(key, (None, None))))
-            person.born = person.born or _year(row["birthyear"])
-    _drop(found)
-    return found
-
-
-def _artist_names(sources: Path) -> Iterator[str]:
-    for file in ARTIST_FILES:
-        for line in (sources / file).read_text(encoding="utf-8").splitlines():
-            yield re.sub(r"\(.*?\)", " ", line.partition(",")[0]).strip()
-
-
-def museum_years(sources: Path) -> Iterator[tuple[str, tuple[int | None, int | None]]]:
-    """(canonical name, (born, died)) of MoMA and Tate artists; Tate, which comes last, wins."""
-    with (sources / "moma_Artists.csv").open(encoding="utf-8-sig", newline="") as file:
-        for row in csv.DictReader(file):
-            yield (
-                canonical(row["DisplayName"]),
-                (_year(row["BeginDate"]), _year(row["EndDate"])),
-            )
-    with (sources / "tate_artist_data.csv").open(encoding="utf-8-sig", newline="") as file:
-        for row in csv.DictReader(file):
-            last, _, first = row["name"].partition(", ")
-            yield (
-                canonical(f"{first} {last}"),
-                (_year(row["yearOfBirth"]), _year(row["yearOfDeath"])),
-            )
-
-
-def people(sources: Path) -> dict[str, Person]:
-    """Public figures: Pantheon 1.0 and our additions. Single names only where we chose them."""
-    found: dict[str, Person] = {}
-    for name, occupation, born, flags in _table(CURATED / "people.tsv"):
-        found[canonical(name)] = Person("person", _year(born), None, occupation)
-        if flags != "alone" and not _is_full_name(canonical(name)):
-            raise SourceChanged(f"'{name}' is a single name without the flag 'alone'")
-    years = dict(museum_years(sources))
-    for row in _pantheon(sources):
-        occupation, born = row["occupation"].lower(), _year(row["birthyear"])
-        for key in _person_keys(row["name"]):
-            died = years.get(key, (None, None))[1]
-            person = found.setdefault(key, Person("person", born, died, occupation))
-            person.born = person.born or born
-    _drop(found)
-    return found
-
-
-def _person_keys(name: str) -> set[str]:
-    """The name, and without a title or number behind a comma ("Diana, Princess of Wales")."""
-    full = canonical(name.replace(",", " "))
-    short = canonical(name.partition(",")[0])
-    return {key for key in (full, short) if _is_full_name(key)}
-
-
-def _pantheon(sources: Path) -> Iterator[dict[str, str]]:
-    with (sources / "pantheon.tsv").open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file, delimiter="\t")
-
-
-def _is_full_name(key: str) -> bool:
-    parts = key.split()
-    return 2 <= len(parts) <= MAX_NAME_WORDS and max(map(len, parts)) >= 3 and not key.isdigit()
-
-
-def _drop(found: dict[str, Person]) -> None:
-    """Takes out names that are everyday phrases (curated/not_names.txt)."""
-    lines = (CURATED / "not_names.txt").read_text(encoding="utf-8").splitlines()
-    for name in {canonical(line) for line in lines if not line.startswith("#")}:
-        found.pop(name, None)
-
-
-def _table(path: Path) -> Iterable[list[str]]:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [(line.split("\t") + [""] * 4)[:4] for line in lines if line and line[0] != "#"]
-
-
-def _year(text: str) -> int | None:
-    return int(text) if text.lstrip("-").isdigit() and text not in {"0", "-0"} else None
 
 
 def name_rows(found: dict[str, Person]) -> list[str]:

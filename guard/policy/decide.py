@@ -4,7 +4,7 @@ Rules of the house:
 
 1. The severest action wins.
 2. A finding acts under its own rule when its score reaches the rule's threshold; findings of a
-   rule whose action is ``allow`` only count in combinations.
+   rule whose action is ``allow`` only count in combinations. A semantic rule has two thresholds.
 3. A combination acts when each of its categories has a finding at its (lower) threshold.
 4. A user is told category, message and hint of what brought the severest action about, never
    the term that matched; a block that also speaks of a review would only confuse.
@@ -18,10 +18,10 @@ import math
 from collections.abc import Iterable, Sequence
 
 from guard.errors import DetectorUnavailable, StageMisbehaved
-from guard.policy.model import CombinationRule, OutputRule, Policy, PromptRule
+from guard.policy.model import CombinationRule, OutputRule, Policy, PromptRule, SemanticRule
 from guard.types import Action, Decision, Finding, Reason, Score, worst
 
-_Rule = PromptRule | CombinationRule | OutputRule
+_Rule = PromptRule | SemanticRule | CombinationRule | OutputRule
 _Acted = tuple[Action, _Rule]
 
 
@@ -31,9 +31,10 @@ def decide_prompt(policy: Policy, findings: Sequence[Finding]) -> Decision:
     Raises StageMisbehaved when a finding names no rule of ``policy`` or has an impossible score.
     """
     rules = {rule.id: rule for rule in policy.prompt_rules}
+    meanings = {rule.id: rule for rule in policy.semantic_rules}
     for finding in findings:
         _check_unit(finding.score, f"finding of rule '{finding.rule}'")
-        if finding.rule not in rules:
+        if finding.rule not in rules and finding.rule not in meanings:
             raise StageMisbehaved(
                 f"A prompt finding names the rule '{finding.rule}', which policy "
                 f"'{policy.name}' does not have.",
@@ -42,6 +43,7 @@ def decide_prompt(policy: Policy, findings: Sequence[Finding]) -> Decision:
     acted: list[_Acted] = [
         (rule.action, rule) for rule in rules.values() if _rule_acts(rule, findings)
     ]
+    acted += [(_meant(rule, findings), rule) for rule in meanings.values()]
     acted += [(c.action, c) for c in policy.combinations if _combination_acts(c, findings)]
     return _decision(policy, acted)
 
@@ -60,15 +62,16 @@ def decide_output(policy: Policy, scores: Sequence[Score]) -> Decision:
     acted: list[_Acted] = []
     for rule in policy.output_rules:
         value = _rule_value(policy, rule, scores)
-        if rule.block is not None and value >= rule.block:
-            acted.append((Action.BLOCK, rule))
-        elif rule.review is not None and value >= rule.review:
-            acted.append((Action.FLAG, rule))
+        acted.append((rule.action(value), rule))
     return _decision(policy, acted)
 
 
 def _rule_acts(rule: PromptRule, findings: Sequence[Finding]) -> bool:
     return any(one.rule == rule.id and one.score >= rule.threshold for one in findings)
+
+
+def _meant(rule: SemanticRule, findings: Sequence[Finding]) -> Action:
+    return rule.action(max((one.score for one in findings if one.rule == rule.id), default=0.0))
 
 
 def _combination_acts(combination: CombinationRule, findings: Sequence[Finding]) -> bool:

@@ -34,7 +34,7 @@ def load_policy(name_or_path: str | Path) -> Policy:
     """
     document = read_document(name_or_path)
     policy = document.validate(Policy).at(Path(document.name).parent)
-    if not (policy.prompt_rules or policy.output_rules):
+    if not (policy.prompt_rules or policy.semantic_rules or policy.output_rules):
         raise PolicyInvalid(
             f"{name_or_path}:1: the policy has no rules, so it would allow everything.",
             hint="Add 'prompt_rules' or 'output_rules', or start from the 'permissive' policy.",

@@ -96,12 +96,11 @@ class CombinationRule(_Strict):
     threshold: Threshold = 0.3
 
 
-class OutputRule(_Strict):
-    """A category of pictures: at ``review`` it is held, at ``block`` it is refused."""
+class _Graded(_Strict):
+    """Two thresholds over a score: at ``review`` it is held, at ``block`` it is refused."""
 
     id: Identifier
     category: Identifier
-    detectors: tuple[str, ...] = Field(min_length=1)
     block: Threshold | None = None
     review: Threshold | None = None
     message: str
@@ -114,6 +113,30 @@ class OutputRule(_Strict):
         if self.block is not None and self.review is not None and self.review > self.block:
             raise ValueError("'review' must not be above 'block'")
         return self
+
+    def action(self, value: float) -> Action:
+        """What a score of ``value`` brings about."""
+        if self.block is not None and value >= self.block:
+            return Action.BLOCK
+        if self.review is not None and value >= self.review:
+            return Action.FLAG
+        return Action.ALLOW
+
+
+class SemanticRule(_Graded):
+    """What a prompt means, whatever its words: the highest probability of ``heads`` counts.
+
+    ``heads`` are categories of the semantic model (``guard.prompt.semantic.HEADS``). A model is
+    rarely sure: let most rules hold for review, and block only at a high threshold.
+    """
+
+    heads: tuple[Identifier, ...] = Field(min_length=1)
+
+
+class OutputRule(_Graded):
+    """A category of pictures: at ``review`` it is held, at ``block`` it is refused."""
+
+    detectors: tuple[str, ...] = Field(min_length=1)
 
 
 class Concept(_Strict):
@@ -170,6 +193,8 @@ class Policy(_Strict):
     prompt_rules: tuple[PromptRule, ...] = ()
     combinations: tuple[CombinationRule, ...] = ()
     own_lists: tuple[OwnList, ...] = ()
+    semantic: Literal["embedding", "hashed", "off"] = "embedding"
+    semantic_rules: tuple[SemanticRule, ...] = ()
     output_rules: tuple[OutputRule, ...] = ()
     required_detectors: tuple[str, ...] = ("opennsfw",)
     clip: ClipSettings | None = None
@@ -181,13 +206,15 @@ class Policy(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        rules: tuple[PromptRule | CombinationRule | OutputRule, ...]
-        rules = (*self.prompt_rules, *self.combinations, *self.output_rules)
+        rules: tuple[PromptRule | SemanticRule | CombinationRule | OutputRule, ...]
+        rules = (
+            *self.prompt_rules, *self.semantic_rules, *self.combinations, *self.output_rules
+        )  # fmt: skip
         ids = [rule.id for rule in rules]
         twice = sorted({one for one in ids if ids.count(one) > 1})
         if twice:
             raise ValueError(f"rule ids must be unique; used twice: {', '.join(twice)}")
-        known = {rule.category for rule in self.prompt_rules}
+        known = {rule.category for rule in (*self.prompt_rules, *self.semantic_rules)}
         for combination in self.combinations:
             missing = sorted(set(combination.all_of) - known)
             if missing:

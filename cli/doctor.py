@@ -58,7 +58,7 @@ def _policy(run: Run) -> str:
 def _lexicons(run: Run) -> str:
     from guard.assemble import build_screener
 
-    build_screener(run.policy).screen("a lighthouse in a storm")
+    build_screener(run.policy, run.settings).screen("a lighthouse in a storm")
     return "loaded"
 
 

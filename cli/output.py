@@ -40,8 +40,17 @@ class Output:
             sys.stdout.write(_json(row) + "\n")
             sys.stdout.flush()
             return
+        self.show(*lines)
+
+    def show(self, *lines: str) -> None:
+        """Lines of rich markup for people, on stdout."""
         for line in lines:
             self.results.print(line)
+
+    @property
+    def colours(self) -> bool:
+        """Whether stdout shows colours; where it does not, marks must be signs."""
+        return self.results.is_terminal and not self.results.no_color
 
     def table(self, table: Table) -> None:
         """A table for people; scripts get rows through :meth:`emit`."""

@@ -82,7 +82,7 @@ def run_tests(run: Run, name: NameArgument = None) -> Exit:
     chosen = name or run.settings.policy
     policy = load_policy(chosen)
     with run.out.working(f"Testing {chosen}"):
-        tally = evaluate(policy, chosen, build_screener(policy).screen)
+        tally = evaluate(policy, chosen, build_screener(policy, run.settings).screen)
     failed = [one for one in tally.results if one.status is not CaseStatus.PASSED]
     lines = [
         f"[red]{one.status}[/]  line {one.line}: {escape(one.explanation)}"

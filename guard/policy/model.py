@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
@@ -247,8 +249,14 @@ class Policy(_Strict):
         self._folder = folder
         return self
 
-    @property
-    def digest(self) -> str:
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with some fields replaced; its digest is its own."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("digest", None)
+        return copy
+
+    @cached_property
+    def digest(self) -> str:  # cached: every decision names it
         """SHA-256 (hex) over the canonical JSON of everything the policy says."""
         plain = self.model_dump(mode="json")
         canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

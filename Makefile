@@ -3,7 +3,7 @@ PYTHON ?= .venv/bin/python
 BIN := $(dir $(PYTHON))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-fast lint format docs bench-demo bench-prompts bench-watermark bench-audit bench-overhead wheel nightly clean
+.PHONY: help setup test test-fast lint format docs bench-demo bench-screen bench-watermark bench-audit bench-overhead wheel nightly clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -29,8 +29,8 @@ docs:  ## write docs/reference and README's help block anew
 bench-demo:  ## does the demo model draw what its captions say?
 	$(PYTHON) -m datasets.demo_model.evaluate
 
-bench-prompts:  ## prompt screening: caught, falsely caught, seconds
-	$(PYTHON) tests/benchmarks/bench_prompts.py
+bench-screen:  ## prompt screening beside its peers: caught, falsely caught, evaded, speed
+	$(PYTHON) tests/benchmarks/bench_screen.py --install-peers
 
 bench-watermark:  ## the mark: survival, false positives, visibility
 	$(PYTHON) tests/benchmarks/bench_watermark.py
@@ -45,7 +45,7 @@ wheel:  ## sdist and wheel in dist/
 	$(PYTHON) -m build
 
 nightly:  ## everything that takes longer than .ci/run may
-	$(MAKE) lint test bench-demo bench-prompts bench-watermark bench-audit bench-overhead
+	$(MAKE) lint test bench-demo bench-screen bench-watermark bench-audit bench-overhead
 
 clean:  ## what builds and tests leave behind; .venv stays
 	rm -rf build dist *.egg-info .coverage* htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

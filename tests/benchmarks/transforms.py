@@ -1,6 +1,6 @@
 """Ways in which people disguise a word, each a pure function of the word.
 
-Used by ``bench_prompts.py``; seeded where a position or letter is chosen, so that two runs agree.
+Used by ``bench_screen.py``; seeded where a position or letter is chosen, so that two runs agree.
 """
 
 from __future__ import annotations

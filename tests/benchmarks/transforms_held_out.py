@@ -281,3 +281,19 @@ UNSEEN: dict[str, Callable[[str], str]] = {
     "keyboard shifted by one": _map(SHIFTED),
 }
 """By name. Each takes a lower-case English word of four letters or more."""
+
+CODES = frozenset(
+    {
+        "base32",
+        "base64 without padding, twice",
+        "base64 of a phrase, URL-safe",
+        "binary",
+        "decimal codes",
+        "hex with spaces",
+        "keyboard shifted by one",
+        "Morse",
+        "rot13, labelled",
+        "UTF-7",
+    }
+)
+"""Those that neither a person nor a text encoder reads at a glance: also reported without them."""

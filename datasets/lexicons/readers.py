@@ -69,10 +69,12 @@ def own_artists() -> Iterator[Record]:
 
 
 def own_people() -> Iterator[Record]:
-    """Figures that other sources lack, in files ``people*.tsv``."""
-    for path in sorted(CURATED.glob("people*.tsv")):
-        for name, occupation, born, flags in table(path, 4):
-            yield Record(name, year(born), None, occupation, flags)
+    """Figures that other sources lack: ``people.tsv``, one a line, and ``figures.tsv``, in groups."""
+    for name, occupation, born, flags in table(CURATED / "people.tsv", 4):
+        yield Record(name, year(born), None, occupation, flags)
+    for occupation, group in table(CURATED / "figures.tsv", 2):
+        for name in group.split(","):
+            yield Record(name.strip(), None, None, occupation)
 
 
 def style_list(sources: Path, label: str) -> Iterator[Record]:

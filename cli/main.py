@@ -16,6 +16,7 @@ from . import (
     doctor,
     generate,
     keys,
+    lists,
     models,
     policy,
     protect,
@@ -69,7 +70,7 @@ def _globals(
 
 for room in (demo, generate, screen, classify, protect, verify, doctor):
     room.register(app)
-for noun in (watermark, audit, review, policy, keys, models):
+for noun in (watermark, audit, review, lists, policy, keys, models):
     noun.register(app)
 
 

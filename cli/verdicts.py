@@ -28,6 +28,8 @@ IN_NEGATIVE = "in the negative prompt"
 
 NO_POLICY_LINE = ""
 
+_Rule = PromptRule | SemanticRule | CombinationRule
+
 
 class Judge:
     """Screens prompts under one policy. ``lines`` maps rule ids to ``file:line`` of the policy."""
@@ -38,10 +40,9 @@ class Judge:
         self.policy = policy
         self.screener = screener
         self.lines = lines or {}
-        self._rules: dict[str, PromptRule | SemanticRule | CombinationRule] = {
-            rule.id: rule
-            for rule in (*policy.prompt_rules, *policy.semantic_rules, *policy.combinations)
-        }
+        rules: tuple[_Rule, ...]
+        rules = (*policy.prompt_rules, *policy.semantic_rules, *policy.combinations)
+        self._rules = {rule.id: rule for rule in rules}
 
     def row(self, prompt: str, negative: str = "") -> tuple[dict[str, Any], Exit]:
         """The row of one prompt, good or bad, and the exit code that it comes to by itself.
@@ -83,7 +84,7 @@ class Judge:
         return {"action": action, "policy_line": self.lines.get(rule, NO_POLICY_LINE)}
 
 
-def _action(rule: PromptRule | SemanticRule | CombinationRule, score: float) -> Action:
+def _action(rule: _Rule, score: float) -> Action:
     if not isinstance(rule, SemanticRule):
         return rule.action
     if rule.block is not None and score >= rule.block:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from guard.errors import PolicyInvalid
+from guard.errors import AuditUnavailable, PolicyInvalid
 from guard.prompt.own_entries import OwnEntry, entry, parse_entries
 
 if TYPE_CHECKING:
@@ -115,16 +115,12 @@ class DatabaseSource:
 
     def version(self) -> object:
         """The number of the last change. Raises AuditUnavailable when there is no database."""
-        if self._store is None:
-            self._store = self._open()
-        with self._store.read() as reader:
+        with self._database().read() as reader:
             return reader.list_version(self._kind, self._name)
 
     def read(self, known: str = "") -> Content | None:
         """What the changes add up to, or None. Raises PolicyInvalid for a list that never was."""
-        if self._store is None:
-            self._store = self._open()
-        with self._store.read() as reader:
+        with self._database().read() as reader:
             changes = reader.list_changes(self._kind, self._name)
         if not changes:
             raise PolicyInvalid(
@@ -135,6 +131,18 @@ class DatabaseSource:
         lines = "\n".join(f"{one.term}\t{one.category}" for one in entries)
         digest = hashlib.sha256(lines.encode()).hexdigest()
         return None if digest == known else Content(entries, digest)
+
+    def _database(self) -> Store:
+        if self._store is None:
+            try:
+                self._store = self._open()
+            except AuditUnavailable as error:
+                raise AuditUnavailable(
+                    f"The own list {self.name} cannot be read: {error.message}",
+                    hint=f"Begin it with `guard lists add {self._kind} TERM`, or check --database "
+                    "and GUARD_DATABASE_URL.",
+                ) from error
+        return self._store
 
 
 def in_force(changes: Iterable[ListChange]) -> list[ListChange]:

@@ -5,47 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from guard.prompt.lexicon import Hit
-from guard.prompt.tokens import BREAK, Words
+from guard.prompt.index import Found
+from guard.prompt.tokens import BREAK
 from guard.prompt.wordsets import word_set
 
-_LEADS: Final = tuple(
-    sorted(
-        (
-            "by",
-            "style of",
-            "styles of",
-            "manner of",
-            "art of",
-            "work of",
-            "works of",
-            "artwork of",
-            "paintings of",
-            "spirit of",
-            "aesthetic of",
-            "vein of",
-            "influenced by",
-            "inspired by",
-            "artist",
-            "artists",
-            "style",
-            "styled after",
-            "a la",
-            "homage to",
-            "tribute to",
-            "stil von",
-            "stile di",
-            "estilo de",
-            "estilo del",
-            "style de",
-            "stijl van",
-            "stylu",
-            "в стиле",
-        ),
-        key=len,
-        reverse=True,
-    )
+_LED_BY: Final = (
+    "by; style of; styles of; manner of; art of; work of; works of; artwork of; paintings of; "
+    "spirit of; aesthetic of; vein of; influenced by; inspired by; artist; artists; style; "
+    "styled after; a la; homage to; tribute to; stil von; stile di; estilo de; estilo del; "
+    "style de; stijl van; stylu; в стиле"
 )
+_LEADS: Final = frozenset(lead.strip() for lead in _LED_BY.split(";"))
 _FOLLOWERS: Final = word_set(
     "style styled styles stylized stylised inspired esque art artstyle artwork artworks painting "
     "paintings aesthetic illustration illustrations drawing drawings inspiration technique stil "
@@ -55,29 +25,29 @@ _CONNECTORS: Final = frozenset({"and", "with", "x", BREAK, "by", "mixed", "meets
 _PLATFORMS: Final = frozenset({"artstation", "deviantart", "pixiv", "cgsociety", "behance"})
 
 
-def styled(words: Words, hits: Sequence[Hit]) -> list[Hit]:
-    """Those of ``hits`` (names in one text) that ask for a style."""
-    texts = words.texts
+def styled(texts: Sequence[str], names: Sequence[Found]) -> frozenset[Found]:
+    """Those of ``names``, found among the words ``texts``, that ask for a style."""
+    if not names:
+        return frozenset()
     platform = not _PLATFORMS.isdisjoint(texts)
-    chosen: list[Hit] = []
+    chosen: set[Found] = set()
     ends: set[int] = set()
-    for hit in sorted(hits, key=lambda one: (one.first, -one.last)):
+    for name in sorted(names, key=lambda one: (one.first, -one.last)):
         asks = (
-            _led(texts, hit.first)
-            or _followed(texts, hit.last)
-            or _continues(texts, hit.first, ends)
-            or _stands_alone(texts, hit)
-            or (platform and " " in hit.entry.text)
+            _led(texts, name.first)
+            or _followed(texts, name.last)
+            or _continues(texts, name.first, ends)
+            or _stands_alone(texts, name)
+            or (platform and " " in name.entry.text)
         )
         if asks:
-            chosen.append(hit)
-            ends.add(hit.last)
-    return chosen
+            chosen.add(name)
+            ends.add(name.last)
+    return frozenset(chosen)
 
 
 def _led(texts: Sequence[str], first: int) -> bool:
-    before = " " + " ".join(texts[max(0, first - 3) : first])
-    return any(before.endswith(f" {lead}") for lead in _LEADS)
+    return any(" ".join(texts[max(0, first - n) : first]) in _LEADS for n in (1, 2, 3))
 
 
 def _followed(texts: Sequence[str], last: int) -> bool:
@@ -95,8 +65,8 @@ def _continues(texts: Sequence[str], first: int, ends: set[int]) -> bool:
     return position != first and position in ends
 
 
-def _stands_alone(texts: Sequence[str], hit: Hit) -> bool:
+def _stands_alone(texts: Sequence[str], name: Found) -> bool:
     """A tag between commas that is not the first one, which names the subject."""
-    before = hit.first > 0 and texts[hit.first - 1] == BREAK
-    after = hit.last == len(texts) or texts[hit.last] == BREAK
+    before = name.first > 0 and texts[name.first - 1] == BREAK
+    after = name.last == len(texts) or texts[name.last] == BREAK
     return before and after

@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from guard.prompt.lexicon import Hit, Name, folder
-from guard.prompt.tokens import BREAK, Words, canonical
+from guard.prompt.index import Found
+from guard.prompt.lexicon import Name, folder
+from guard.prompt.tokens import BREAK, canonical
 from guard.prompt.wordsets import word_set
 
 ANY_NAME: Final = "*name*"
@@ -40,47 +41,51 @@ _PERSONS: Final = word_set(
 
 @dataclass(frozen=True, slots=True)
 class Contexts:
-    """Harmless words by term, and harmless phrases (canonical, a space at both ends)."""
+    """Harmless words by term, and harmless phrases by each of their words and its position."""
 
     after: dict[str, frozenset[str]]
     before: dict[str, frozenset[str]]
-    phrases: tuple[str, ...]
+    phrases: dict[str, tuple[tuple[tuple[str, ...], int], ...]]
     abroad: dict[str, tuple[frozenset[str], ...]]
 
     def with_phrases(self, phrases: Sequence[str]) -> Contexts:
         """These contexts and the phrases of a policy."""
-        added = tuple(f" {canonical(one)} " for one in phrases if canonical(one))
-        return replace(self, phrases=self.phrases + added)
+        filed = dict(self.phrases)
+        for words in (tuple(canonical(one).split()) for one in phrases):
+            for position, word in enumerate(words):
+                filed[word] = (*filed.get(word, ()), (words, position))
+        return replace(self, phrases=filed)
 
-    def _in_phrase(self, words: Words, hit: Hit) -> bool:
-        start = words.offsets[hit.first]
-        end = words.offsets[hit.last - 1] + len(words.texts[hit.last - 1])
-        for phrase in self.phrases:
-            reach = len(phrase) - 2
-            at = words.text.find(phrase, max(0, end - reach - 1), start + reach + 1)
-            if at >= 0 and at < start and end < at + len(phrase):
+    def harmless(self, texts: Sequence[str], found: Found) -> bool:
+        """Whether the company of an entry written plainly among ``texts`` makes it harmless."""
+        if found.last == 0:
+            return False
+        if self._in_phrase(texts, found) or self._is_abroad(texts, found):
+            return True
+        is_name = isinstance(found.entry, Name)
+        term, reach = (ANY_NAME, NAME_REACH) if is_name else (found.entry.text, REACH)
+        after, before = self.after.get(term), self.before.get(term)
+        if after is None and before is None:
+            return False
+        behind = list(texts[found.last : found.last + reach + 2])
+        ahead = list(texts[max(0, found.first - reach - 2) : found.first])[::-1]
+        if is_name and behind[:1] == ["s"]:  # "Hilton's hotel"
+            behind = behind[1:]
+        return _meets(behind, after, reach, forward=True) or _meets(
+            ahead, before, reach, forward=False
+        )
+
+    def _in_phrase(self, texts: Sequence[str], found: Found) -> bool:
+        for phrase, position in self.phrases.get(texts[found.first], ()):
+            start = found.first - position
+            end = start + len(phrase)
+            if start >= 0 and found.last <= end and tuple(texts[start:end]) == phrase:
                 return True
         return False
 
-    def _is_abroad(self, words: Words, hit: Hit) -> bool:
-        languages = self.abroad.get(hit.entry.text, ())
-        return any(len(language.intersection(words.texts)) >= 2 for language in languages)
-
-    def harmless(self, words: Words, hit: Hit) -> bool:
-        """Whether the company of a plainly written hit makes it harmless."""
-        if hit.how or hit.last == 0:
-            return False
-        if self._in_phrase(words, hit) or self._is_abroad(words, hit):
-            return True
-        is_name = isinstance(hit.entry, Name)
-        term, reach = (ANY_NAME, NAME_REACH) if is_name else (hit.entry.text, REACH)
-        behind = list(words.texts[hit.last : hit.last + reach + 2])
-        ahead = list(words.texts[max(0, hit.first - reach - 2) : hit.first])[::-1]
-        if is_name and behind[:1] == ["s"]:  # "Hilton's hotel"
-            behind = behind[1:]
-        return _meets(behind, self.after.get(term), reach, forward=True) or _meets(
-            ahead, self.before.get(term), reach, forward=False
-        )
+    def _is_abroad(self, texts: Sequence[str], found: Found) -> bool:
+        languages = self.abroad.get(found.entry.text, ())
+        return any(len(language.intersection(texts)) >= 2 for language in languages)
 
 
 def _meets(company: list[str], wanted: frozenset[str] | None, reach: int, *, forward: bool) -> bool:
@@ -116,4 +121,4 @@ def shipped_contexts() -> Contexts:
                 abroad[key] = (*abroad.get(key, ()), given)
                 continue
             tables[side][key] = tables[side].get(key, frozenset()) | given
-    return Contexts(tables["after"], tables["before"], (), abroad).with_phrases(phrases)
+    return Contexts(tables["after"], tables["before"], {}, abroad).with_phrases(phrases)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from guard.prompt.lexicon import Hit, Term
@@ -100,27 +100,31 @@ class Disguises:
         ]
 
     def hits(self, words: Words, unknown: Iterable[int]) -> Iterator[Hit]:
-        """Terms behind single unknown words, and behind words split in two."""
+        """Terms behind single unknown words."""
         for position in unknown:
             found = self.lookup(words.texts[position])
             if found is not None:
                 span = words.origin(position, position + 1)
                 yield Hit(found[0], span, position, position + 1, found[1])
-        yield from self._split(words)
 
-    def _split(self, words: Words) -> Iterator[Hit]:
-        texts = words.texts
-        for position in range(len(texts) - 1):
-            left, right = texts[position], texts[position + 1]
-            term = self._words.get(left + right)
-            if term is None or len(term.text) < MIN_FUZZY or BREAK in (left, right):
-                continue
-            if not all(self._is_ordinary(part) for part in (left, right)):
-                span = words.origin(position, position + 2)
-                yield Hit(term, span, position, position + 2, "a split")
+    def split_hits(self, words: Words) -> Iterator[Hit]:
+        """Terms split in two."""
+        loose = [i for i, text in enumerate(words.texts) if not self.is_ordinary(text)]
+        for term, position in self.splits(words.texts, loose):
+            span = words.origin(position, position + 2)
+            yield Hit(term, span, position, position + 2, "a split")
 
-    def _is_ordinary(self, word: str) -> bool:
-        return word in _SHORT or word == "s" or (len(word) > 2 and self.knows(word))
+    def splits(self, texts: Sequence[str], loose: Iterable[int]) -> Iterator[tuple[Term, int]]:
+        """Terms that a ``loose`` word and a neighbour make; and where the first of them stands."""
+        firsts = {first for at in loose for first in (at - 1, at) if 0 <= first < len(texts) - 1}
+        for first in sorted(firsts):
+            term = self._words.get(texts[first] + texts[first + 1])
+            if term is not None and len(term.text) >= MIN_FUZZY:
+                yield term, first
+
+    def is_ordinary(self, word: str) -> bool:
+        """Whether ``word`` may stand by itself."""
+        return word in _SHORT or word in {"s", BREAK} or (len(word) > 2 and self.knows(word))
 
     # -- one word ------------------------------------------------------------------------
 

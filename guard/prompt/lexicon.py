@@ -1,4 +1,4 @@
-"""The lists that ship, read once a process, and the automata that find their entries in a text.
+"""The lists that ship, read once a process; :mod:`guard.prompt.index` finds their entries.
 
 A list is a flat TSV under ``policies/lexicons/`` built by ``datasets/lexicons/build.py``. Lines
 that begin with ``#`` are comments; the first one names list and version. Terms are stored in
@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final, NamedTuple
 
 from guard.errors import PolicyInvalid
-from guard.prompt.tokens import Words
 
 NAME_LISTS: Final = ("artists", "people")
 
 _FOLDER: Final = "lexicons"
-_KANA: Final = re.compile("[\u30a1-\u30fa\u30fc]")
+_FIRST_CELL: Final = re.compile(r"^[^\t\n#]+", re.MULTILINE)
 
 
 class Term(NamedTuple):
@@ -86,20 +84,46 @@ def available_lists() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".tsv") for name in names if name.endswith(".tsv")))
 
 
+class Rows(NamedTuple):
+    """A list as it stands in its file: a row is parsed when something in a text calls for it."""
+
+    name: str
+    source: str
+    lines: tuple[str, ...]
+
+    def entry(self, line: str) -> Entry:
+        """The entry that a line describes. Raises PolicyInvalid when the line is damaged."""
+        return _entry(self.name, self.source, line)
+
+
 @functools.cache
-def load_list(name: str) -> tuple[Entry, ...]:
-    """All entries of a list. Raises PolicyInvalid when there is no such list or it is broken."""
+def read_rows(name: str) -> Rows:
+    """The rows of a list. Raises PolicyInvalid when there is no such list."""
+    head, _, body = _read(name).partition("\n")
+    lines = tuple(line for line in body.split("\n") if line and line[0] != "#")
+    return Rows(name, f"{name}/{head.rpartition(' ')[2]}", lines)
+
+
+def _read(name: str) -> str:
     if name not in available_lists():
         raise PolicyInvalid(
             f"There is no list '{name}'.", hint=f"Known lists: {', '.join(available_lists())}."
         )
-    head, *lines = (folder() / f"{name}.tsv").read_text(encoding="utf-8").splitlines()
-    source = f"{name}/{head.rpartition(' ')[2]}"
-    read = _name if name in NAME_LISTS else _term
+    return (folder() / f"{name}.tsv").read_text(encoding="utf-8")
+
+
+@functools.cache
+def load_list(name: str) -> tuple[Entry, ...]:
+    """All entries of a list. Raises PolicyInvalid when there is no such list or it is broken."""
+    rows = read_rows(name)
+    return tuple(rows.entry(line) for line in rows.lines)
+
+
+@functools.lru_cache(maxsize=20_000)
+def _entry(name: str, source: str, line: str) -> Entry:
     try:
-        return tuple(
-            read(line.split("\t"), name, source) for line in lines if line[:1] not in {"", "#"}
-        )
+        cells = line.split("\t")
+        return (_name if name in NAME_LISTS else _term)(cells, name, source)
     except (ValueError, IndexError) as error:
         raise PolicyInvalid(
             f"The list '{name}' is damaged: {error}.", hint="Reinstall genguard."
@@ -121,64 +145,11 @@ def _name(cells: list[str], name: str, source: str) -> Name:
 @functools.cache
 def vocabulary() -> frozenset[str]:
     """Everyday words and all parts of names: what no fuzzy rule may touch."""
-    words = (folder() / "vocabulary.txt").read_text(encoding="utf-8").split()
-    parts = {
-        part for name in NAME_LISTS for entry in load_list(name) for part in entry.text.split()
-    }
-    return frozenset(words) | parts
+    return name_parts().union((folder() / "vocabulary.txt").read_text(encoding="utf-8").split())
 
 
-class Matcher:
-    """Finds every entry of some lists in one pass over a text."""
-
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        import ahocorasick_rs
-
-        spaced: dict[str, list[Entry]] = {}
-        infix: dict[str, list[Entry]] = {}
-        for entry in entries:
-            flags = entry.flags if isinstance(entry, Term) else frozenset()
-            if "infix" in flags:
-                infix.setdefault(entry.text, []).append(entry)
-            elif "prefix" in flags:
-                spaced.setdefault(f" {entry.text}", []).append(entry)
-            else:
-                spaced.setdefault(f" {entry.text} ", []).append(entry)
-        self._spaced = list(spaced.values())
-        self._infix = list(infix.values())
-        self._infix_texts = list(infix)
-        self._words = ahocorasick_rs.AhoCorasick(list(spaced))
-        self._parts = ahocorasick_rs.AhoCorasick(self._infix_texts)
-
-    def in_words(self, words: Words, how: str = "") -> Iterator[Hit]:
-        """Hits at word boundaries of the canonical text."""
-        for found, start, end in self._words.find_matches_as_indexes(words.text, overlapping=True):
-            first, last = words.at(start + 1, end)
-            span = words.origin(first, last)
-            for entry in self._spaced[found]:
-                yield Hit(entry, span, first, last, how)
-
-    def in_text(self, words: Words) -> Iterator[Hit]:
-        """Hits in scripts that do not separate words."""
-        text = words.view.text
-        if text.isascii() or not self._infix:
-            return
-        for found, start, end in self._parts.find_matches_as_indexes(text, overlapping=True):
-            if _cuts_katakana(text, start, end):
-                continue
-            first, last = _words_around(words, start, end)
-            for entry in self._infix[found]:
-                yield Hit(entry, words.view.origin(start, end), first, last)
-
-
-def _cuts_katakana(text: str, start: int, end: int) -> bool:
-    """Whether a katakana word goes on beyond the match: ヌード is not in ヌードル (noodle)."""
-    before = start > 0 and _KANA.match(text[start]) and _KANA.match(text[start - 1])
-    after = end < len(text) and _KANA.match(text[end - 1]) and _KANA.match(text[end])
-    return bool(before or after)
-
-
-def _words_around(words: Words, start: int, end: int) -> tuple[int, int]:
-    places = enumerate(zip(words.starts, words.ends, strict=True))
-    inside = [i for i, (first, last) in places if first < end and start < last]
-    return (inside[0], inside[-1] + 1) if inside else (0, 0)
+@functools.cache
+def name_parts() -> frozenset[str]:
+    """Every word of the names that ship."""
+    names = (" ".join(_FIRST_CELL.findall(_read(name))) for name in NAME_LISTS)
+    return frozenset().union(*(one.split() for one in names))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from guard.policy.model import PromptRule
-from guard.prompt.lexicon import Hit, Name
+from guard.prompt.index import Found
+from guard.prompt.lexicon import NAME_LISTS, Name, Rows
 from guard.prompt.slips import one_edit
-from guard.prompt.tokens import Words
 from guard.prompt.wordsets import word_set
 
 MAX_AGE: Final = 100
@@ -42,40 +43,54 @@ def makes_pictures(name: Name) -> bool:
     return name.kind == "artist" or name.occupation in MAKERS
 
 
+class _Slot(NamedTuple):
+    """The part of a name that is left out, and where it stands in it."""
+
+    part: str
+    place: int
+    rows: Rows
+    line: str
+
+
 class MisspeltNames:
-    """Names of two or three parts with one part misspelt by one slip."""
+    """Names of two or three parts with one part misspelt by one slip.
 
-    def __init__(self, names: Iterable[Name]) -> None:
-        self._rest: dict[tuple[int, str], list[tuple[str, Name]]] = {}
-        for name in names:
-            parts = name.text.split()
-            if name.single or not 2 <= len(parts) <= 3:
-                continue
-            for position, part in enumerate(parts):
-                if len(part) >= MIN_SLIP:
-                    rest = " ".join(parts[:position] + parts[position + 1 :])
-                    key = (position - len(parts) if position else 0, rest)
-                    self._rest.setdefault(key, []).append((part, name))
+    The index is built when the first unknown word comes: most texts have none.
+    """
 
-    def hits(self, words: Words, unknown: Iterable[int]) -> Iterator[Hit]:
+    def __init__(self, lists: Iterable[Rows]) -> None:
+        self._lists = tuple(rows for rows in lists if rows.name in NAME_LISTS)
+
+    @functools.cached_property
+    def _rest(self) -> dict[str | tuple[str, str], list[_Slot]]:
+        """Names without one part, by what is left: a word or a pair of words."""
+        filed: dict[str | tuple[str, str], list[_Slot]] = {}
+        for rows in self._lists:
+            for line in rows.lines:
+                parts = line[: line.index("\t")].split(" ")
+                if not 2 <= len(parts) <= 3 or line.endswith("single"):
+                    continue
+                for position, part in enumerate(parts):
+                    if len(part) >= MIN_SLIP:
+                        a, *b = parts[:position] + parts[position + 1 :]
+                        slot = _Slot(part, position, rows, line)
+                        filed.setdefault((a, b[0]) if b else a, []).append(slot)
+        return filed
+
+    def find(self, texts: Sequence[str], unknown: Iterable[int]) -> Iterator[Found]:
         """Names one part of which is one of the ``unknown`` words."""
         for position in unknown:
-            text = words.texts[position]
-            if len(text) < MIN_SLIP - 1:
-                continue
-            for first, last, key in _windows(words.texts, position):
-                for part, name in self._rest.get(key, ()):
-                    if one_edit(text, part):
-                        span = words.origin(first, last)
-                        yield Hit(name, span, first, last, "a misspelling")
+            if len(texts[position]) >= MIN_SLIP - 1:
+                yield from self._around(texts, position)
 
-
-def _windows(texts: Sequence[str], at: int) -> Iterator[tuple[int, int, tuple[int, str]]]:
-    """(first, last, key) of the two- and three-word names that the word ``at`` may be part of."""
-    for length in (2, 3):
-        for position in range(length):
-            first = at - position
-            if first >= 0 and first + length <= len(texts):
-                rest = [*texts[first:at], *texts[at + 1 : first + length]]
-                key = (position - length if position else 0, " ".join(rest))
-                yield first, first + length, key
+    def _around(self, texts: Sequence[str], at: int) -> Iterator[Found]:
+        company = ["", "", *texts[max(0, at - 2) : at]][-2:]
+        company += [*texts[at + 1 : at + 3], "", ""][:2]
+        far, before, after, beyond = company
+        rest: tuple[tuple[str | tuple[str, str], int], ...]
+        rest = ((after, 0), (before, 1), ((after, beyond), 0), ((before, after), 1))
+        for left, place in (*rest, ((far, before), 2)):
+            for slot in self._rest.get(left, ()):
+                if slot.place == place and one_edit(texts[at], slot.part):
+                    length = 2 if isinstance(left, str) else 3
+                    yield Found(slot.rows.entry(slot.line), at - place, at - place + length)

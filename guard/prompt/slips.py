@@ -30,16 +30,18 @@ def one_slip(word: str, target: str) -> bool:
 
 def one_edit(word: str, target: str) -> bool:
     """Whether the two differ by one letter added, left out, replaced or swapped."""
-    if len(word) == len(target):
-        unlike = [i for i in range(len(word)) if word[i] != target[i]]
-        if len(unlike) == 2:
-            a, b = unlike
-            return b == a + 1 and word[a] == target[b] and word[b] == target[a]
-        return len(unlike) == 1
-    longer, shorter = (word, target) if len(word) > len(target) else (target, word)
-    return len(longer) - len(shorter) == 1 and any(
-        longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer))
-    )
+    more = len(word) - len(target)
+    if more > 1 or more < -1 or word == target:
+        return False
+    at = next((i for i, (a, b) in enumerate(zip(word, target, strict=False)) if a != b), None)
+    if at is None:  # one is the other and a last letter
+        return True
+    if more:
+        longer, shorter = (word, target) if more > 0 else (target, word)
+        return longer[at + 1 :] == shorter[at:]
+    if word[at + 1 :] == target[at + 1 :]:
+        return True
+    return word[at : at + 2] == target[at : at + 2][::-1] and word[at + 2 :] == target[at + 2 :]
 
 
 @functools.cache

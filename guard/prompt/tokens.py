@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from guard.prompt.normalise import View, normalise
@@ -26,70 +25,67 @@ _SCRIPT_MARKS: Final = (
 )
 """Vowel signs and points that are part of words but no letters to ``str.isalnum``."""
 
-_WEIGHT: Final = r":\s*-?\d*\.?\d+(?=\s*[)\]}>])"
-"""``(word:1.3)``: the number is no word."""
+_WEIGHT: Final = r":-?\d*\.?\d+(?=[)\]}>])"
+"""``(word:1.3)``: the number is no word. No space in it: a text's words are those of its chunks."""
 
 _FULL_STOP: Final = r"(?<![^\W_])\.|(?<=[^\W_]{2})\.(?=\s|$)"
 """A dot that ends something: not one inside a word, nor the one of an initial."""
 
 _SCAN_ASCII: Final = re.compile(
-    rf"([a-z0-9]+(?:'(?!s(?![a-z0-9]))[a-z0-9]+)*)|{_WEIGHT}|[,;|!?]|{_FULL_STOP}|(?<=\s)-(?=\s)"
+    rf"([a-z0-9]+(?:'(?!s(?![a-z0-9]))[a-z0-9]+)*)"
+    rf"|({_WEIGHT}|[,;|!?]|{_FULL_STOP}|(?<=\s)-(?=\s))"
 )
 _LETTERS: Final = rf"[^\W_](?:[^\W_]|[{_SCRIPT_MARKS}])*"
 _SCAN: Final = re.compile(
     rf"({_LETTERS}(?:'(?!s(?![^\W_])){_LETTERS})*)"
-    rf"|{_WEIGHT}|[,;|!?。、，؛؟।…•·]|{_FULL_STOP}|(?<=\s)[–—-](?=\s)"
+    rf"|({_WEIGHT}|[,;|!?。、，؛؟।…•·]|{_FULL_STOP}|(?<=\s)[–—-](?=\s))"
 )
 
 
-@dataclass(frozen=True, slots=True)
 class Words:
-    """The words of a view.
+    """The words of a view: ``texts[i]`` is a canonical word or BREAK.
 
-    ``texts[i]`` is a canonical word or BREAK, ``starts[i]:ends[i]`` its place in the view, and
-    ``offsets[i]`` where it begins in the canonical ``text``.
+    Where each stands is worked out when it is first asked for: most texts hold nothing.
     """
 
-    view: View
-    texts: Sequence[str]
-    starts: Sequence[int]
-    ends: Sequence[int]
-    offsets: Sequence[int]
-    text: str
+    __slots__ = ("_places", "texts", "view")
 
-    def at(self, start: int, end: int) -> tuple[int, int]:
-        """First word and one past the last of ``start:end`` in the canonical text."""
-        return bisect_left(self.offsets, start), bisect_left(self.offsets, end)
+    def __init__(self, view: View, texts: Sequence[str]) -> None:
+        self.view = view
+        self.texts = texts
+        self._places: list[tuple[int, int]] | None = None
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """(start, end) of each word in the view."""
+        if self._places is None:
+            found = _pattern(self.view.text).finditer(self.view.text)
+            self._places = [one.span() for one in found if one[1] or one[0][0] != ":"]
+        return self._places
 
     def origin(self, first: int, last: int) -> tuple[int, int]:
         """The span of the original text of words ``first`` up to, not including, ``last``."""
-        return self.view.origin(self.starts[first], self.ends[last - 1])
+        places = self.places
+        return self.view.origin(places[first][0], places[last - 1][1])
+
+    def around(self, start: int, end: int) -> tuple[int, int]:
+        """First and one past the last of the words that ``start:end`` of the view touches."""
+        first = bisect_left(self.places, start, key=lambda place: place[1] - 1)
+        last = bisect_left(self.places, end, key=lambda place: place[0])
+        return (first, last) if first < last else (0, 0)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return _SCAN_ASCII if text.isascii() else _SCAN
 
 
 def scan(view: View) -> Words:
     """The words of ``view`` (a normalised text)."""
-    texts: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    offsets: list[int] = []
-    position = 1
-    pattern = _SCAN_ASCII if view.text.isascii() else _SCAN
-    for found in pattern.finditer(view.text):
-        word = found[1]
-        if word is None:
-            if found[0][0] == ":":
-                continue
-            word = BREAK
-        elif "'" in word:
-            word = word.replace("'", "")
-        start, end = found.span()
-        texts.append(word)
-        starts.append(start)
-        ends.append(end)
-        offsets.append(position)
-        position += len(word) + 1
-    text = f" {' '.join(texts)} " if texts else " "
-    return Words(view, texts, starts, ends, offsets, text)
+    found = _pattern(view.text).findall(view.text)
+    texts = [word or BREAK for word, other in found if word or other[0] != ":"]
+    if "'" in view.text:
+        texts = [word.replace("'", "") for word in texts]
+    return Words(view, texts)
 
 
 def canonical(term: str) -> str:

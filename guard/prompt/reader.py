@@ -1,0 +1,155 @@
+"""Reads a text for the entries of some lists, as typed and in every other reading of it.
+
+The other readings: a skeleton of look-alike letters, leetspeak, encodings, disguised words. How
+many of them a text needs is decided by :mod:`guard.prompt.calm`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+
+from guard.prompt import leet, spread
+from guard.prompt.ages import ages
+from guard.prompt.artists import styled
+from guard.prompt.calm import Calm, Look
+from guard.prompt.contexts import Contexts
+from guard.prompt.decode import hidden, inline
+from guard.prompt.disguises import Disguises
+from guard.prompt.index import Found, Index
+from guard.prompt.lexicon import (
+    NAME_LISTS,
+    Hit,
+    Name,
+    Rows,
+    Term,
+    name_parts,
+    read_rows,
+    vocabulary,
+)
+from guard.prompt.names import MisspeltNames
+from guard.prompt.normalise import View, compose, normalise, skeleton
+from guard.prompt.tokens import Words, scan
+
+
+class Engine:
+    """What reading for some lists needs, and does not depend on a policy otherwise."""
+
+    def __init__(self, lists: Iterable[Rows]) -> None:
+        lists = tuple(lists)
+        self.index = Index(lists)
+        words = (word for term in _terms(lists) for word in term.text.split() if len(word) > 2)
+        self._words = frozenset(words).union(word for word in name_parts() if len(word) > 3)
+        self.disguises = Disguises(_terms(lists), vocabulary())
+        self.misspelt = MisspeltNames(lists)
+        self.calm = Calm(self.index, self.disguises, self.misspelt, self._hides)
+
+    def _hides(self, chunk: str) -> bool:
+        """Whether there is more in ``chunk`` than what it says plainly."""
+        words = scan(normalise(chunk))
+        if any(self.disguised(words, chunk)) or any(True for _ in encoded(chunk)):
+            return True
+        if skeleton(words.view) is not None:
+            return True
+        said = set(words.texts)
+        readings = (word for reading in leet.readings(words) for word in reading.texts)
+        return any(word not in said and word in self._words for word in readings)
+
+    def disguised(self, words: Words, text: str) -> Iterator[Hit]:
+        """Terms behind disguises of single words."""
+        yield from self.disguises.hits(words, self.disguises.unknown(words))
+        yield from spread.hits(words.view, self.disguises)
+        yield from self._upside_down(words, text)
+        for reading in leet.readings(words):
+            yield from self.disguises.hits(reading, self.disguises.unknown(reading))
+
+    def _upside_down(self, words: Words, text: str) -> Iterator[Hit]:
+        if text.isascii():
+            return
+        for position in range(len(words.texts)):
+            span = words.origin(position, position + 1)
+            for reading in leet.turned_readings(text[slice(*span)]):
+                term = self.disguises.exact(reading)
+                if term is not None:
+                    yield Hit(term, span, position, position + 1, "upside-down letters")
+
+
+def _terms(lists: Iterable[Rows]) -> Iterator[Term]:
+    for rows in lists:
+        if rows.name not in NAME_LISTS:
+            entries = (rows.entry(line) for line in rows.lines)
+            yield from (entry for entry in entries if isinstance(entry, Term))
+
+
+@functools.cache
+def engine(lists: tuple[str, ...]) -> Engine:
+    """The engine for these lists. Raises PolicyInvalid when there is no such list."""
+    return Engine(map(read_rows, lists))
+
+
+class Reader:
+    """Reads texts under one policy's contexts; ``allowed`` are canonical terms to pass over."""
+
+    def __init__(self, engine: Engine, contexts: Contexts, allowed: frozenset[str]) -> None:
+        self._engine, self._contexts, self._allowed = engine, contexts, allowed
+
+    def hits(self, text: str) -> Iterator[Hit]:
+        """All hits in ``text``."""
+        glance = self._engine.calm.glance(text)
+        if glance.look is Look.NONE:
+            return
+        if glance.look is Look.PLAIN:
+            words = Words(normalise(text), glance.texts)
+            yield from self._kept(words, [(one, "") for one in glance.found])
+            return
+        words = scan(normalise(text))
+        yield from self._plain(words, self._engine.disguises.unknown(words))
+        yield from ages(words.view)
+        yield from self._engine.disguises.split_hits(words)
+        if glance.look is Look.CLOSE:
+            yield from self._engine.disguised(words, text)
+            yield from self._other_readings(words, text)
+
+    def _other_readings(self, words: Words, text: str) -> Iterator[Hit]:
+        folded = skeleton(words.view)
+        if folded is not None:
+            yield from self._plain(scan(folded), (), how="look-alike letters")
+        for reading in leet.readings(words):
+            unknown = self._engine.disguises.unknown(reading)
+            yield from self._plain(reading, unknown, how="leetspeak")
+        for view in encoded(text):
+            yield from self._plain(scan(view), (), how="an encoding")
+
+    def _plain(self, words: Words, unknown: Sequence[int], how: str = "") -> Iterator[Hit]:
+        """Entries as they are written in ``words``."""
+        engine = self._engine
+        found = [(one, how) for one in engine.index.find(words.texts)]
+        found += [(one, "a misspelling") for one in engine.misspelt.find(words.texts, unknown)]
+        yield from self._kept(words, found)
+        for hit in engine.index.parts.hits(words):
+            if self._counts(words.texts, Found(hit.entry, hit.first, hit.last), ""):
+                yield hit
+
+    def _kept(self, words: Words, found: Sequence[tuple[Found, str]]) -> Iterator[Hit]:
+        """What was found, and how it was hidden, without what is in harmless company."""
+        kept = [(one, how) for one, how in found if self._counts(words.texts, one, how)]
+        asked = styled(words.texts, [one for one, _ in kept if isinstance(one.entry, Name)])
+        for one, how in kept:
+            style = one in asked
+            if style or not (isinstance(one.entry, Name) and one.entry.single):
+                span = words.origin(one.first, one.last)
+                yield Hit(one.entry, span, one.first, one.last, how, style)
+
+    def _counts(self, texts: Sequence[str], found: Found, how: str) -> bool:
+        if found.entry.text in self._allowed:
+            return False
+        return bool(how) or not self._contexts.harmless(texts, found)
+
+
+def encoded(text: str) -> Iterator[View]:
+    """What encodings in ``text`` say."""
+    decoded = inline(text)
+    if decoded is not None:
+        yield compose(decoded, normalise(decoded.text))
+    for view in hidden(text):
+        yield compose(view, normalise(view.text))

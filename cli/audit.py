@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,13 +10,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from guard.errors import InvalidRequest, OutputUnwritable
+from guard.errors import OutputUnwritable
 from guard.types import Event, Stage, as_dict
 
 from .command import Run, command
 from .exits import Exit
 from .output import progress
 from .rows import coloured
+from .times import parse_time
 
 if TYPE_CHECKING:
     from guard.audit.query import Entry
@@ -65,8 +65,8 @@ def list_(
 
     entries = list_records(
         run.log,
-        since=_time("since", since),
-        until=_time("until", until),
+        since=parse_time("since", since),
+        until=parse_time("until", until),
         event=event,
         stage=stage,
         rule=rule,
@@ -203,16 +203,3 @@ def export(
         {"path": str(target), "rows": rows}, f"[bold]{escape(str(target))}[/]  {rows} rows"
     )
     return Exit.DONE
-
-
-def _time(name: str, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidRequest(
-            f"--{name} {text!r} is no time.",
-            hint="For example 2026-11-24 or 2026-11-24T08:00+00:00.",
-        ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

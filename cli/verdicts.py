@@ -85,11 +85,7 @@ class Judge:
 
 
 def _action(rule: _Rule, score: float) -> Action:
-    if not isinstance(rule, SemanticRule):
-        return rule.action
-    if rule.block is not None and score >= rule.block:
-        return Action.BLOCK
-    return Action.FLAG if rule.review is not None and score >= rule.review else Action.ALLOW
+    return rule.action(score) if isinstance(rule, SemanticRule) else rule.action
 
 
 def safe_row(judge: Judge, prompt: str, negative: str) -> tuple[dict[str, Any], Exit]:

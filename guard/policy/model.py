@@ -216,7 +216,8 @@ class Policy(_Strict):
         twice = sorted({one for one in ids if ids.count(one) > 1})
         if twice:
             raise ValueError(f"rule ids must be unique; used twice: {', '.join(twice)}")
-        known = {rule.category for rule in (*self.prompt_rules, *self.semantic_rules)}
+        known = {rule.category for rule in self.prompt_rules}
+        known |= {rule.category for rule in self.semantic_rules}
         for combination in self.combinations:
             missing = sorted(set(combination.all_of) - known)
             if missing:

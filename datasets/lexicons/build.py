@@ -18,6 +18,7 @@ from guard.prompt.tokens import canonical
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CURATED = HERE / "curated"
+TERM_FILES = ("terms.tsv", "languages.tsv")
 SHIPPED = ROOT / "policies" / "lexicons"
 
 
@@ -74,9 +75,10 @@ def term_lists(sources: Path) -> dict[str, list[str]]:
 
 
 def _curated_rows() -> Iterator[list[str]]:
-    for line in (CURATED / "terms.tsv").read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            yield line.split("\t")
+    for file in TERM_FILES:
+        for line in (CURATED / file).read_text(encoding="utf-8").splitlines():
+            if line and not line.startswith("#"):
+                yield line.split("\t")
 
 
 def _source_terms(sources: Path, source: str, language: str) -> set[str] | None:

@@ -12,7 +12,9 @@ from datasets.lexicons.readers import CURATED, Record
 from guard.prompt.tokens import canonical
 
 PANTHEON_ARTISTS = frozenset({"painter", "sculptor", "photographer", "comic artist"})
+SHIPPED = Path(__file__).parents[2] / "policies" / "lexicons"
 MAX_NAME_WORDS = 6
+MIN_ALONE = 5
 SAME_BIRTH = 2
 """Years by which sources differ on one person's birth; more are two people of one name."""
 
@@ -102,7 +104,9 @@ class _Merge:
         for one in given:
             name = canonical(one.name)
             if not one_word and not _is_full_name(name):
-                continue
+                if label not in readers.STYLE_LISTS or not _is_known_alone(name):
+                    continue
+                one = one._replace(flags="single")
             known = self.found.setdefault(name, Person(self._kind))
             known.sources.add(label)
             known.flags |= set(one.flags.split()) & {"single"}
@@ -149,13 +153,17 @@ def _learn(known: Person, one: Record) -> None:
 
 def _is_full_name(name: str) -> bool:
     parts = name.split()
-    words = [part for part in parts if len(part) > 1]
     return (
         2 <= len(parts) <= MAX_NAME_WORDS
         and max(map(len, parts)) >= 3
-        and len(words) >= 2
         and not any(part.isdigit() for part in parts)
+        and parts[:2] != ["n", "a"]
     )
+
+
+def _is_known_alone(name: str) -> bool:
+    """Whether a list of styles may name someone by this word alone: no word of any dictionary."""
+    return len(name) >= MIN_ALONE and name.isalpha() and name not in _dictionary()
 
 
 def is_phrase(name: str) -> bool:
@@ -166,6 +174,11 @@ def is_phrase(name: str) -> bool:
 @functools.cache
 def _everyday() -> frozenset[str]:
     return readers.everyday()
+
+
+@functools.cache
+def _dictionary() -> frozenset[str]:
+    return frozenset((SHIPPED / "vocabulary.txt").read_text(encoding="utf-8").split())
 
 
 def _not_names() -> set[str]:

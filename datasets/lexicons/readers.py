@@ -69,7 +69,7 @@ def own_artists() -> Iterator[Record]:
 
 
 def own_people() -> Iterator[Record]:
-    """Figures that other sources lack: ``people.tsv``, one a line, and ``figures.tsv``, in groups."""
+    """Figures that other sources lack: ``people.tsv`` by line, ``figures.tsv`` in groups."""
     for name, occupation, born, flags in table(CURATED / "people.tsv", 4):
         yield Record(name, year(born), None, occupation, flags)
     for occupation, group in table(CURATED / "figures.tsv", 2):
@@ -140,6 +140,9 @@ def _personal(name: str) -> str:
     bare = re.sub(r"\(.*?\)|\[.*?\]", " ", name).strip()
     suffix = _SUFFIX.search(bare)
     bare = _SUFFIX.sub("", bare)
+    words = [part for part in re.split(r"[ .]+", bare) if len(part) > 1]
     if _CORPORATE.search(bare) or not _LETTERS.fullmatch(bare) or bare.isupper():
+        return ""
+    if len(words) < 2:  # "M. E.", "T. Brown": too little to know someone by
         return ""
     return f"{bare} {suffix[1]}" if suffix else bare

@@ -1,0 +1,1 @@
+"""Training of the semantic tier: data, features, heads, calibration."""

@@ -36,8 +36,8 @@ MAX_CHUNKS: Final = 100_000
 """Chunks remembered: about 20 MB."""
 
 _PLAIN: Final = re.compile(r"[(\"']?([A-Za-z]+)[.,;:!?)\"']?")
-_REACHES_ON: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
-"""Directional overrides and isolates: what they do to a text does not end with the chunk."""
+_REACHES_ON: Final = re.compile(r"[\u202a-\u202e\u2066-\u2069]|<!|(?i:rot-?13)|\A(?:\.+-|-+\.)[.-]*\Z")
+"""What does not end with its chunk: directional overrides, comments, a named cipher, Morse."""
 
 _HEX_DIGITS: Final = re.compile(r"(?:0x)?(?=[a-f]*\d)(?:[0-9a-f]{2})+")
 _AGE_WORD: Final = re.compile(

@@ -1,9 +1,9 @@
 """Plain terms behind everyday disguises of a word that folding of characters does not undo.
 
 Only unknown words are looked at: a word of the vocabulary or a part of a real name is never
-taken for something else, nor is a term whose list says ``exact``. Tried in this order: repeated
-letters, endings, reversed, pig Latin, one slip of the keyboard, vowels left out, glued to everyday
-words.
+taken for something else, and of a term whose list says ``exact`` only what can be nothing else is.
+Tried in this order: digits around it, repeated letters, endings, reversed, pig Latin, one slip of
+the keyboard, spelt by sound, vowels left out, glued to everyday words.
 """
 
 from __future__ import annotations
@@ -21,6 +21,12 @@ from guard.prompt.wordsets import word_list, word_set
 MIN_FUZZY: Final = 4
 """Shorter terms have too many innocent neighbours."""
 
+MIN_EXACT: Final = 6
+"""Terms that their list calls ``exact`` have innocent neighbours unless they are this long."""
+
+FAINT: Final = 0.45
+"""An ``exact`` term below this score means little alone: nobody takes the trouble to hide it."""
+
 MAX_WORD: Final = 40
 """Longer runs are no words: bounds the work that one of them can cause."""
 
@@ -32,6 +38,7 @@ _DOUBLED: Final = re.compile(r"(.)\1+")
 _SUFFIXES: Final = word_list(
     "s es z zz ez x xx xxx y ie ies ey er ers ed ing in n a o oz os ish age ism ist ly fest"
 )
+_PLURALS: Final = word_set("s es z zz ez x xx xxx")
 _SHORT: Final = word_set(
     "a i an as at be by do go he if in is it me my no of on or so to up us we and are big but for "
     "had has her him his hot how its man men new not now old one our out own red sad sea see she "
@@ -57,7 +64,8 @@ class Disguises:
         for term in terms:
             if not (term.text.isascii() and term.text.isalpha()) or "negative" in term.flags:
                 continue
-            if term.language != "en" or "exact" in term.flags or len(term.text) < 3:
+            faint = "exact" in term.flags and term.score < FAINT
+            if term.language != "en" or faint or len(term.text) < 3:
                 plain.add(term.text)
             elif term.text not in self._words or term.score > self._words[term.text].score:
                 self._words[term.text] = term
@@ -65,17 +73,22 @@ class Disguises:
         self._by_length: dict[int, list[str]] = {}
         for word in self._words:
             self._by_length.setdefault(len(word), []).append(word)
+        self._loose = dict.fromkeys(word for word in self._words if self._may_slip(word))
         self._neighbours = self._deletions()
-        self._long = [word for word in self._words if len(word) >= MIN_FUZZY]
+        self._sounds = {sound(word): word for word in self._loose if len(word) > MIN_FUZZY}
+        self._long = [word for word in self._loose if len(word) >= MIN_FUZZY]
         self._inside = ahocorasick_rs.AhoCorasick(self._long)
         self.lookup = functools.lru_cache(maxsize=20_000)(self._lookup)
 
+    def _may_slip(self, word: str) -> bool:
+        """Whether what is near a term means it."""
+        return len(word) >= (MIN_EXACT if "exact" in self._words[word].flags else MIN_FUZZY)
+
     def _deletions(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for word in self._words:
-            if len(word) >= MIN_FUZZY:
-                for position in range(len(word)):
-                    found.setdefault(word[:position] + word[position + 1 :], []).append(word)
+        for word in self._loose:
+            for position in range(len(word)):
+                found.setdefault(word[:position] + word[position + 1 :], []).append(word)
         return found
 
     def exact(self, word: str) -> Term | None:
@@ -129,9 +142,13 @@ class Disguises:
     # -- one word ------------------------------------------------------------------------
 
     def _lookup(self, word: str) -> Found | None:
-        if not 3 <= len(word) <= MAX_WORD or self.knows(word):
+        if not 3 <= len(word) <= MAX_WORD or self.knows(word) or not word.isascii():
             return None
-        if not (word.isascii() and word.isalpha()):
+        bare = word.strip("0123456789")
+        if bare != word:
+            term = self._words.get(bare)
+            return (term, "digits around it") if term and len(bare) >= MIN_FUZZY else None
+        if not word.isalpha():
             return None
         attempts = (
             self._squeezed,
@@ -139,10 +156,15 @@ class Disguises:
             self._reversed,
             self._pig_latin,
             self._slip,
+            self._by_sound,
             self._without_vowels,
             self._in_compound,
         )
         return next((found for attempt in attempts if (found := attempt(word))), None)
+
+    def _by_sound(self, word: str) -> Found | None:
+        target = self._sounds.get(sound(word)) if len(word) > MIN_FUZZY else None
+        return (self._words[target], "a spelling by sound") if target else None
 
     def _squeezed(self, word: str) -> Found | None:
         if not _DOUBLED.search(word):
@@ -165,7 +187,9 @@ class Disguises:
             doubled = len(stem) > 3 and stem[-1] == stem[-2]
             for base in (stem, stem + "e", stem[:-1] if doubled else stem):
                 term = self._words.get(base)
-                if term is not None and (len(base) >= MIN_FUZZY or len(suffix) <= 2):
+                if term is None or (len(suffix) > 2 and base not in self._loose):
+                    continue
+                if "exact" not in term.flags or suffix in _PLURALS or len(base) >= MIN_EXACT:
                     return term, "an ending"
         return None
 
@@ -189,7 +213,7 @@ class Disguises:
         reachable = list(self._neighbours.get(word, ()))
         for position in range(len(word)):
             shorter = word[:position] + word[position + 1 :]
-            if shorter in self._words and len(shorter) >= MIN_FUZZY:
+            if shorter in self._loose:
                 reachable.append(shorter)
             reachable += self._neighbours.get(shorter, ())
         for target in dict.fromkeys(reachable):
@@ -229,3 +253,17 @@ class Disguises:
 
     def _is_part(self, word: str) -> bool:
         return word in _SHORT or (len(word) > 3 and word in self._known) or word in self._words
+
+
+_SOUNDS: Final = (
+    ("ph", "f"), ("ck", "k"), ("qu", "kw"), ("x", "ks"), ("sch", "sh"), ("z", "s"), ("c", "k"),
+    ("oo", "u"), ("ou", "u"), ("ee", "i"), ("ea", "i"), ("y", "i"), ("gh", "g"), ("v", "f"),
+)  # fmt: skip
+
+
+@functools.lru_cache(maxsize=20_000)
+def sound(word: str) -> str:
+    """A rough key of how English ``word`` sounds, the same for spellings that sound alike."""
+    for spelt, spoken in _SOUNDS:
+        word = word.replace(spelt, spoken)
+    return _DOUBLED.sub(r"\1", word)

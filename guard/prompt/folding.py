@@ -24,7 +24,7 @@ _FILLERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
 _NAMED_LATIN: Final = re.compile(
     r"(?:MODIFIER LETTER |LATIN )(?:SMALL |CAPITAL )?(?:LETTER )?(?:SMALL CAPITAL |SMALL )?"
-    r"(?:TURNED |REVERSED |SIDEWAYS |INVERTED |SCRIPT |OPEN |DOTLESS |LONG )*([A-Z])(?: WITH .*)?"
+    r"(?:BARRED |TURNED |REVERSED |SIDEWAYS |INVERTED |SCRIPT |OPEN |DOTLESS |LONG )*([A-Z])(?: WITH .*| BAR)?"
 )
 
 UPSIDE_DOWN: Final = dict(
@@ -43,10 +43,7 @@ _OWN: Final = {
     **{chr(0x1F150 + i): chr(97 + i) for i in range(26)},  # negative circled
     **{chr(0x1F170 + i): chr(97 + i) for i in range(26)},  # negative squared
     **{letter: plain for letter, plain in UPSIDE_DOWN.items() if not letter.isascii()},
-    "ɪ": "i",
-    "ʏ": "y",
-    "ꞯ": "q",
-    "ı": "i",
+    **dict(zip("ɪʏꞯıɑɵʊɩɡɣʋɛəʃʒŋϲϳ", "iyqiaouigyveeszncj", strict=True)),
     "œ": "oe",
     "æ": "ae",
     "ß": "ss",
@@ -108,11 +105,25 @@ def _latin(char: str) -> str:
     return found[1].lower() if found else char
 
 
+_LOOSELY: Final = {
+    **dict(zip("авгдезиклмнопрстуфхцшщъьэя", "abrdezuknmhonpctyfxuwwbber", strict=True)),
+    **dict(zip("αβγδεζηικλμνοπρςστυφχω", "abydeznikluvonpsstufxw", strict=True)),
+    **dict(zip("աոլօհցսյզքեիղրռւվծմտկպդբգփֆ", "anlohgujqpehnnniudmtkpdbgff", strict=True)),
+    "ꓲ": "i",
+}
+"""What letters of other scripts are taken for by those who only want to be read."""
+
+
 @functools.cache
-def look_alike(char: str) -> str | None:
-    """The Latin letter that ``char`` of another script passes for, or None."""
+def look_alike(char: str, *, loosely: bool = False) -> str | None:
+    """The Latin letter that ``char`` of another script passes for, or None.
+
+    ``loosely`` also counts letters that only remind of one, as among Latin letters they do.
+    """
     if char.isascii() or not char.isalpha():
         return None
+    if loosely and char in _LOOSELY:
+        return _LOOSELY[char]
     if not unicodedata.name(char, "").startswith(_CONTEXTUAL):
         return None
     import disarm

@@ -120,20 +120,25 @@ def _fold_look_alikes(view: View) -> View:
         if word.isascii() or not any(char.isascii() for char in word):
             continue
         for offset, char in enumerate(word):
-            alike = look_alike(char)
+            alike = look_alike(char, loosely=True)
             if alike is not None and len(alike) == 1:
                 out[found.start() + offset] = alike
     return View("".join(out), view.starts, view.ends)
 
 
 def skeleton(view: View) -> View | None:
-    """``view`` with words wholly of look-alike letters folded too; None when there are none."""
+    """``view`` with words wholly of look-alike letters folded too; None when there are none.
+
+    In a text that is mostly Latin otherwise, letters that only remind of Latin ones count too.
+    """
     if view.text.isascii():
         return None
+    letters = [char for char in view.text if char.isalpha()]
+    loosely = 2 * sum(char.isascii() for char in letters) > len(letters)
     out = list(view.text)
     changed = False
     for found in _WORDISH.finditer(view.text):
-        alike = [look_alike(char) for char in found[0]]
+        alike = [look_alike(char, loosely=loosely) for char in found[0]]
         if all(one is not None and len(one) == 1 for one in alike):
             out[slice(*found.span())] = [str(one) for one in alike]
             changed = True

@@ -14,7 +14,7 @@ from guard.prompt.ages import ages
 from guard.prompt.artists import styled
 from guard.prompt.calm import Calm, Look
 from guard.prompt.contexts import Contexts
-from guard.prompt.decode import hidden, inline
+from guard.prompt.decode import hidden, inline, unmarked
 from guard.prompt.disguises import Disguises
 from guard.prompt.index import Found, Index
 from guard.prompt.lexicon import (
@@ -151,5 +151,8 @@ def encoded(text: str) -> Iterator[View]:
     decoded = inline(text)
     if decoded is not None:
         yield compose(decoded, normalise(decoded.text))
+    bare = unmarked(text)
+    if bare is not None:
+        yield compose(bare, normalise(bare.text))
     for view in hidden(text):
         yield compose(view, normalise(view.text))

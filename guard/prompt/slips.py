@@ -5,14 +5,18 @@ from __future__ import annotations
 import functools
 from typing import Final
 
+MIN_VOWEL: Final = 6
+"""In shorter words another vowel makes another word."""
+
+_VOWELS: Final = frozenset("aeiou")
 _ROWS: Final = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 
 def one_slip(word: str, target: str) -> bool:
     """Whether one keyboard slip leads from ``target`` to ``word``; the first letter is right.
 
-    A slip is a letter left out, two swapped, one hit twice, or a key beside the right one hit with
-    it or in its place.
+    A slip is a letter left out, two swapped, one hit twice, a key beside the right one hit with
+    it or in its place, or in longer words another vowel.
     """
     if word[:1] != target[:1] or abs(len(word) - len(target)) > 1 or word == target:
         return False
@@ -24,8 +28,12 @@ def one_slip(word: str, target: str) -> bool:
     if len(word) > len(target):
         near = _beside(target[at]) | _beside(target[at - 1])
         return word[at + 1 :] == target[at:] and word[at] in near
-    swapped = word[at : at + 2] == target[at : at + 2][::-1] and word[at + 2 :] == target[at + 2 :]
-    return swapped or (word[at] in _beside(target[at]) and word[at + 1 :] == target[at + 1 :])
+    if word[at : at + 2] == target[at : at + 2][::-1] and word[at + 2 :] == target[at + 2 :]:
+        return True
+    near = word[at] in _beside(target[at]) or (
+        len(word) >= MIN_VOWEL and word[at] in _VOWELS and target[at] in _VOWELS
+    )
+    return near and word[at + 1 :] == target[at + 1 :]
 
 
 def one_edit(word: str, target: str) -> bool:

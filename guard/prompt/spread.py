@@ -12,14 +12,29 @@ from guard.prompt.lexicon import Hit, Term
 from guard.prompt.normalise import View
 
 _SPREAD: Final = re.compile(
-    r"(?<![^\W_])[a-z0-9@$!|](?:[^\w\n,;]{1,3}[a-z0-9@$!|]|[_\n][a-z0-9@$!|]){2,}(?![^\W_])"
+    r"(?<![^\W_])[a-z0-9@$!|](?:(?:[^\w\n,;]{1,3}|[_\n]|,(?! ))[a-z0-9@$!|]){2,}(?![^\W_])"
 )
+LONG_COVERED: Final = 8
+"""From this length on a word is still known with five letters covered."""
+
 MAX_RUN: Final = 4 * MAX_WORD
 """Letters of one run that are looked at: more are no word, nor a few."""
 
 _SIGNS: Final = r"*#_.\-?%&^~@$!=+•·°/\\"
-_COVERED: Final = re.compile(rf"(?<=[a-z])[{_SIGNS}]{{1,3}}(?=[a-z])|(?<=[a-z]{{2}})[*#]{{1,3}}")
+_COVERED: Final = re.compile(
+    rf"(?<=[a-z])[{_SIGNS}]{{1,3}}(?=[a-z])|(?<=[a-z]{{2}})[*#]{{1,3}}|(?<![\w*#])[*#](?=[a-z]{{3}})"
+)
 _CHUNK_END: Final = re.compile(rf"[a-z{_SIGNS}]*")
+_SIGNED: Final = re.compile(r"(?<![^\W_])[a-z0-9@$!|+€¢£¥]{4,40}(?![^\W_])")
+_LOOKS_LIKE: Final = {
+    **{"0": "o", "1": "il", "2": "z", "3": "e", "4": "a", "5": "s", "6": "gbe", "7": "t", "8": "b"},
+    **{"9": "gq", "@": "a", "$": "s", "!": "il", "|": "il", "+": "t", "€": "e", "¢": "c"},
+    **{"£": "el", "¥": "y"},
+}
+_CLASSES: Final = str.maketrans({sign: f"[{letters}]" for sign, letters in _LOOKS_LIKE.items()})
+MIN_SIGNED: Final = 2
+"""Characters other than digits that a word of letters and signs must have: a number is a number."""
+
 _INNER_BRACKET: Final = re.compile(r"[a-z][\[({<|][a-z]|[a-z][\])}>|][a-z]")
 _BRACKETED: Final = re.compile(r"[a-z\[\](){}<>|]{4,60}")
 
@@ -28,6 +43,7 @@ def hits(view: View, disguises: Disguises) -> Iterator[Hit]:
     """All such terms of a normalised text."""
     yield from _spread(view, disguises)
     yield from _covered(view, disguises)
+    yield from _signed(view, disguises)
     if _INNER_BRACKET.search(view.text):
         yield from _bracketed(view, disguises)
 
@@ -71,11 +87,28 @@ def _uncovered(chunk: str, disguises: Disguises) -> Term | None:
     if len(bare) >= MIN_FUZZY and (term := disguises.exact(bare)):
         return term
     signs = len(chunk) - len(bare)
-    if len(bare) < 2 or not 0 < signs <= min(3, len(bare)):
+    most = 3 if len(chunk) < LONG_COVERED else 5
+    if len(bare) < 2 or not 0 < signs <= min(most, len(bare)) or disguises.knows(bare):
         return None
     pattern = re.compile("".join(char if char.isalpha() else "[a-z]" for char in chunk))
-    fitting = (word for word in disguises.of_length(len(chunk)) if pattern.fullmatch(word))
+    return _fitting(pattern, len(chunk), disguises)
+
+
+def _fitting(pattern: re.Pattern[str], length: int, disguises: Disguises) -> Term | None:
+    fitting = (word for word in disguises.of_length(length) if pattern.fullmatch(word))
     return disguises.exact(next(fitting, ""))
+
+
+def _signed(view: View, disguises: Disguises) -> Iterator[Hit]:
+    """Letters and look-alike signs, where no one table of leetspeak reads them all."""
+    for found in _SIGNED.finditer(view.text):
+        chunk = found[0].rstrip("!|+")
+        digits = sum(char.isdigit() for char in chunk)
+        if chunk.isalpha() or len(chunk) < MIN_FUZZY or len(chunk) - digits < MIN_SIGNED:
+            continue
+        term = _fitting(re.compile(chunk.translate(_CLASSES)), len(chunk), disguises)
+        if term is not None:
+            yield _hit(term, view, (found.start(), found.start() + len(chunk)), "leetspeak")
 
 
 def _bracketed(view: View, disguises: Disguises) -> Iterator[Hit]:

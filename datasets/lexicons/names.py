@@ -40,6 +40,7 @@ def artists(sources: Path, without: Iterable[str] = ()) -> dict[str, Person]:
     held = set(without)
     made = _Merge("artist")
     made.add("own", readers.own_artists(), one_word=True)
+    made.add("makers", readers.makers())
     for label in readers.STYLE_LISTS:
         if label not in held:
             made.add(label, readers.style_list(sources, label))
@@ -50,10 +51,9 @@ def artists(sources: Path, without: Iterable[str] = ()) -> dict[str, Person]:
         made.add("pantheon", _of(readers.pantheon(sources), PANTHEON_ARTISTS))
     made.years(readers.records(readers.WORDNET))
     made.demote_phrases()
-    return {
-        name: Person(one.kind, one.born, one.died, "", one.flags, one.sources)
-        for name, one in made.found.items()
-    }
+    for one in made.found.values():
+        one.occupation = "" if one.occupation == "artist" else one.occupation  # the list says so
+    return made.found
 
 
 def people(sources: Path, without: Iterable[str] = ()) -> dict[str, Person]:
@@ -103,13 +103,12 @@ class _Merge:
         """Names of a source; single ones only with ``one_word``."""
         for one in given:
             name = canonical(one.name)
-            if not one_word and not _is_full_name(name):
-                if label not in readers.STYLE_LISTS or not _is_known_alone(name):
-                    continue
-                one = one._replace(flags="single")
+            alone = label in readers.STYLE_LISTS and _is_known_alone(name)
+            if not (one_word or alone or _is_full_name(name)):
+                continue
             known = self.found.setdefault(name, Person(self._kind))
             known.sources.add(label)
-            known.flags |= set(one.flags.split()) & {"single"}
+            known.flags |= {"single"} if alone else set(one.flags.split()) & {"single"}
             _learn(known, one)
 
     def years(self, given: Iterable[Record]) -> None:
@@ -135,7 +134,7 @@ class _Merge:
         for name, one in list(self.found.items()):
             if "own" in one.sources or not is_phrase(name):
                 continue
-            if one.sources & set(readers.STYLE_LISTS):
+            if one.sources & {"makers", *readers.STYLE_LISTS}:
                 one.flags.add("single")
             else:
                 del self.found[name]

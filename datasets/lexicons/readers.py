@@ -63,16 +63,25 @@ def table(path: Path, columns: int) -> Iterator[list[str]]:
 
 
 def own_artists() -> Iterator[Record]:
-    """Our own additions, and surnames known alone."""
+    """Our own additions with their years, and surnames known alone."""
     for name, born, died, flags in table(CURATED / "artists.tsv", 4):
         yield Record(name, year(born), year(died), "", flags)
+
+
+def makers() -> Iterator[Record]:
+    """Artists of the last hundred years that other sources may lack, by what they make."""
+    yield from _groups("makers.tsv")
 
 
 def own_people() -> Iterator[Record]:
     """Figures that other sources lack: ``people.tsv`` by line, ``figures.tsv`` in groups."""
     for name, occupation, born, flags in table(CURATED / "people.tsv", 4):
         yield Record(name, year(born), None, occupation, flags)
-    for occupation, group in table(CURATED / "figures.tsv", 2):
+    yield from _groups("figures.tsv")
+
+
+def _groups(file: str) -> Iterator[Record]:
+    for occupation, group in table(CURATED / file, 2):
         for name in group.split(","):
             yield Record(name.strip(), None, None, occupation)
 

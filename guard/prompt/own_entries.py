@@ -112,7 +112,7 @@ def _rows(text: str, suffix: str) -> Iterator[tuple[int, tuple[str, str, str]]]:
     columns: dict[str, int] = {name: place for place, name in enumerate(COLUMNS)}
     for position, (number, line) in enumerate(lines):
         cells = [cell.strip() for cell in _split(number, line, suffix)]
-        if position == 0 and cells[0].lower() == "term" and len(cells) > 1:
+        if position == 0 and len(cells) > 1 and "term" in map(str.lower, cells):
             columns = _named(number, cells)
             continue
         if len(cells) > max(len(COLUMNS), len(columns)):

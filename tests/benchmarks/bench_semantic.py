@@ -1,7 +1,7 @@
 """Measures the semantic tier: recall and AUROC on held-out groups, false positives, time, memory.
 
 Run ``python tests/benchmarks/bench_semantic.py [--work CACHE] [--json]``. ``CACHE`` is the folder
-that ``datasets.semantic.train`` wrote its held-out models to; without it only what ships is
+that ``datasets.semantic.train`` wrote its held-out scores to; without it only what ships is
 measured (time, memory, false positives of the policy), and it says so. Needs ``../shared`` (or
 ``GENGUARD_SHARED``). Prints figures only, never a prompt. Exits 1 when a figure misses its bar.
 

@@ -26,8 +26,9 @@ BENIGN = {
 QUICK = 1_500
 """Prompts of a set, and term-disguise pairs times four, in a quick run."""
 
-SPEED = 20_000
-"""Prompts to take the speed from: COCO captions and DiffusionDB prompts, as they come."""
+SPEED = 9_000
+"""Prompts of each kind to take the speed from: captions, and what users of DiffusionDB typed,
+which is three times as long and full of names."""
 
 UNSAFE_LISTS = ("sexual", "nudity", "violence", "self-harm", "hate")
 GROUPS = (
@@ -40,6 +41,7 @@ GROUPS = (
     "unseen, but codes",
     "unseen, tuning half",
     "unseen, held-out half",
+    "unseen, held-out half, but codes",
     "held-out half x held-out terms",
 )
 
@@ -74,15 +76,15 @@ def build(*, quick: bool) -> Sample:
     sets = {key: _shuffled(_lines(PROMPTS / file), rng) for key, file in BENIGN.items()}
     sets["hard negatives, own"] = _lines(OWN)
     sets["i2p sexual"], sets["i2p hard"] = _i2p(rng)
-    speed = _shuffled(sets["coco"] + sets["diffusiondb"], rng)[:SPEED]
     terms = english_terms()
     evasions = _shuffled(_evasions(terms), rng)
     if quick:
         sets = {key: prompts[:QUICK] for key, prompts in sets.items()}
-        speed, evasions = speed[: 2 * QUICK], evasions[: 4 * QUICK]
+        evasions = evasions[: 4 * QUICK]
     sets["plain"] = [_carried(term) for term in terms]
     sets["evasions"] = [one.text for one in evasions]
-    return Sample({"speed": speed, **sets}, terms, evasions)
+    timed = {f"speed {key}": sets[key][:SPEED] for key in ("coco", "diffusiondb")}
+    return Sample({**timed, **sets}, terms, evasions)
 
 
 def english_terms() -> list[str]:
@@ -122,7 +124,14 @@ def _groups(kind: str, name: str, term: str) -> tuple[str, ...]:
         half = "tuning" if is_tuning(name) else "held-out"
         groups += [f"unseen, {half} half"]
         if name not in CODES:
-            groups.append("unseen, but codes")
+            groups += (
+                ["unseen, but codes"]
+                if half == "tuning"
+                else [
+                    "unseen, but codes",
+                    "unseen, held-out half, but codes",
+                ]
+            )
         if half == term_half == "held-out":
             groups.append("held-out half x held-out terms")
     return tuple(groups)

@@ -1,4 +1,7 @@
-"""Text made to break or stall the screener: it never raises, spans hold, time stays linear."""
+"""Text made to break or stall the screener: spans hold, time stays linear, nothing else happens.
+
+Text longer than a prompt may be is refused, so the longest that may be is what counts.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guard.errors import InvalidRequest
 from guard.prompt.normalise import normalise
 from guard.prompt.screen import PolicyScreener
+from guard.types import MAX_PROMPT_CHARS
 
 MEGABYTE = 1_000_000
-SECONDS_A_MEGABYTE = 1.0
-"""What the project promises for a text of a million characters, on a machine that is not busy."""
+SECONDS = 1.0
+"""What the project promises for any text, on a machine that is not busy."""
 
 SLACK = 2.0
 """Other tests may run beside this one."""
@@ -112,17 +117,38 @@ def seconds(screener: PolicyScreener, text: str) -> float:
     return time.process_time() - start
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS.keys())
-def test_a_megabyte_takes_a_second(unit: str, screener: PolicyScreener) -> None:
-    assert seconds(screener, filled(unit, MEGABYTE)) < SECONDS_A_MEGABYTE * SLACK
+def test_a_megabyte_is_refused_at_once(unit: str, screener: PolicyScreener) -> None:
+    text = filled(unit, MEGABYTE)
+    start = time.process_time()
+    with pytest.raises(InvalidRequest, match=f"{MAX_PROMPT_CHARS:,}"):
+        screener.screen(text)
+    assert time.process_time() - start < SECONDS
+
+
+@pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS.keys())
+def test_the_longest_prompt_takes_a_second(unit: str, screener: PolicyScreener) -> None:
+    assert seconds(screener, filled(unit, MAX_PROMPT_CHARS)) < SECONDS * SLACK
 
 
 @pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS.keys())
 def test_time_grows_no_faster_than_the_text(unit: str, screener: PolicyScreener) -> None:
-    small = min(seconds(screener, filled(unit, 4_000)) for _ in range(2))
-    large = seconds(screener, filled(unit, 32_000))
-    assert large < GROWTH * 8 * max(small, 0.002)
+    small = min(seconds(screener, filled(unit, MAX_PROMPT_CHARS // 8)) for _ in range(2))
+    large = min(seconds(screener, filled(unit, MAX_PROMPT_CHARS)) for _ in range(2))
+    assert large < GROWTH * 8 * max(small, 0.004)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS.keys())
+def test_normalising_grows_no_faster_than_the_text(unit: str) -> None:
+    times = []
+    for length in (50_000, 400_000):
+        text = filled(unit, length)
+        start = time.process_time()
+        normalise(text)
+        times.append(time.process_time() - start)
+    assert times[1] < GROWTH * 8 * max(times[0], 0.002)
+    assert times[1] * MEGABYTE / 400_000 < 4 * SECONDS * SLACK
 
 
 @pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS.keys())
@@ -142,13 +168,13 @@ def test_a_term_behind_it_is_still_found(unit: str, screener: PolicyScreener) ->
     assert any(finding.category == "sexual" for finding in screener.screen(text))
 
 
-@pytest.mark.parametrize("count", [1, 100, 10_000])
+@pytest.mark.parametrize("count", [1, 100, 6_000])
 def test_stacked_marks(count: int, find: Callable[..., tuple[object, ...]]) -> None:
     marks = "\u0336" * count
     assert find(f"a {marks.join('porn')} poster", "sexual")
 
 
-@pytest.mark.parametrize("depth", [1, 50, 5_000])
+@pytest.mark.parametrize("depth", [1, 50, 3_000])
 def test_nested_brackets(depth: int, find: Callable[..., tuple[object, ...]]) -> None:
     assert find("(" * depth + "porn" + ":1.1)" * depth, "sexual")
 

@@ -148,15 +148,20 @@ def _check_text(name: str, text: str) -> None:
         raise InvalidRequest(
             f"The {name} must be text, not {type(text).__name__}.", hint="Send a string."
         )
+    check_length(name, text)
+    if "\0" in text:
+        raise InvalidRequest(f"The {name} contains a NUL byte.", hint="Send plain text.")
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise InvalidRequest(f"The {name} is not valid Unicode.", hint="Send UTF-8 text.")
+
+
+def check_length(name: str, text: str) -> None:
+    """That ``text`` is no longer than a prompt may be. Raises InvalidRequest."""
     if len(text) > MAX_PROMPT_CHARS:
         raise InvalidRequest(
             f"The {name} has {len(text):,} characters; the limit is {MAX_PROMPT_CHARS:,}.",
             hint="Shorten it: text encoders read a few hundred words at most.",
         )
-    if "\0" in text:
-        raise InvalidRequest(f"The {name} contains a NUL byte.", hint="Send plain text.")
-    if any("\ud800" <= char <= "\udfff" for char in text):
-        raise InvalidRequest(f"The {name} is not valid Unicode.", hint="Send UTF-8 text.")
 
 
 def check_name(name: str, text: str | None) -> None:

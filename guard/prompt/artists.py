@@ -16,6 +16,7 @@ _LED_BY: Final = (
     "style de; stijl van; stylu; в стиле"
 )
 _LEADS: Final = frozenset(lead.strip() for lead in _LED_BY.split(";"))
+_LAST_OF_LEADS: Final = frozenset(lead.split()[-1] for lead in _LEADS)
 _FOLLOWERS: Final = word_set(
     "style styled styles stylized stylised inspired esque art artstyle artwork artworks painting "
     "paintings aesthetic illustration illustrations drawing drawings inspiration technique stil "
@@ -47,6 +48,8 @@ def styled(texts: Sequence[str], names: Sequence[Found]) -> frozenset[Found]:
 
 
 def _led(texts: Sequence[str], first: int) -> bool:
+    if first == 0 or texts[first - 1] not in _LAST_OF_LEADS:
+        return False
     return any(" ".join(texts[max(0, first - n) : first]) in _LEADS for n in (1, 2, 3))
 
 

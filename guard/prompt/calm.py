@@ -35,8 +35,11 @@ MAX_CHUNK: Final = 60
 MAX_CHUNKS: Final = 100_000
 """Chunks remembered: about 20 MB."""
 
-_PLAIN: Final = re.compile(r"[(\"']?([A-Za-z]+)[.,;:!?)\"']?")
-_REACHES_ON: Final = re.compile(r"[\u202a-\u202e\u2066-\u2069]|<!|(?i:rot-?13)|\A(?:\.+-|-+\.)[.-]*\Z")
+_PLAIN: Final = re.compile(r"[(\"']?([A-Z]?[a-z]+|[A-Z]+)[.,;:!?)\"']?")
+_BREAKS: Final = frozenset(",;!?")
+_REACHES_ON: Final = re.compile(
+    r"[\u202a-\u202e\u2066-\u2069]|<!|(?i:rot-?13)|\A(?:\.+-|-+\.)[.-]*\Z"
+)
 """What does not end with its chunk: directional overrides, comments, a named cipher, Morse."""
 
 _HEX_DIGITS: Final = re.compile(r"(?:0x)?(?=[a-f]*\d)(?:[0-9a-f]{2})+")
@@ -104,11 +107,14 @@ class Calm:
     def _neighbours(self, text: str, texts: Sequence[str]) -> Look | None:
         kinds = [self._notable.get(word, 0) for word in texts]
         united = functools.reduce(operator.or_, kinds)
-        spaced = [kind for kind, word in zip(kinds, texts, strict=True) if word != BREAK]
-        if _run(spaced, _LETTER, 3) and any(spread.hits(normalise(text), self._disguises)):
-            return Look.CLOSE
-        if _run(spaced, _HEX, 2) and any(hidden(text)):
-            return Look.CLOSE
+        if united & (_LETTER | _HEX):
+            spaced = [kind for kind, word in zip(kinds, texts, strict=True) if word != BREAK]
+            if _run(spaced, _LETTER, 3) and any(
+                spread.hits(scan(normalise(text)), self._disguises)
+            ):
+                return Look.CLOSE
+            if _run(spaced, _HEX, 2) and any(hidden(text)):
+                return Look.CLOSE
         if united & _NUMBER and any(ages(normalise(text))):
             return Look.AROUND
         loose = [position for position, kind in enumerate(kinds) if kind & _LOOSE]
@@ -119,19 +125,26 @@ class Calm:
 
     def _read(self, chunk: str, hides: Callable[[str], bool]) -> str:
         """The canonical words of ``chunk``. Raises _Hidden."""
-        texts = self._everyday(chunk)
-        if texts is None:
-            if len(chunk) > MAX_CHUNK or _REACHES_ON.search(chunk):
-                raise _Hidden
-            view = normalise(f" {chunk} ")
-            if not self._is_latin(view.text) or hides(chunk):
-                raise _Hidden
-            texts = scan(view).texts
+        plain = _PLAIN.fullmatch(chunk)
+        if plain is not None:
+            return self._read_plain(plain[1].lower(), chunk[plain.end(1) :])
+        if len(chunk) > MAX_CHUNK or _REACHES_ON.search(chunk):
+            raise _Hidden
+        view = normalise(f" {chunk} ")
+        if not self._is_latin(view.text) or hides(chunk):
+            raise _Hidden
+        texts = scan(view).texts
         for word in texts:
-            kind = self._kind(word)
-            if kind:
-                self._notable[word] = kind
+            self._note(word)
         return " ".join(texts)
+
+    def _read_plain(self, word: str, after: str) -> str:
+        """The short way for a word in plain punctuation, which most chunks are."""
+        if not self._disguises.knows(word) and self._disguises.lookup(word) is not None:
+            raise _Hidden
+        self._note(word)
+        ends = after and (not _BREAKS.isdisjoint(after) or ("." in after and len(word) > 1))
+        return f"{word} {BREAK}" if ends else word
 
     def _is_latin(self, folded: str) -> bool:
         """Whether all its letters are ASCII, and its signs belong to no entry."""
@@ -141,12 +154,10 @@ class Calm:
             if not char.isascii()
         )
 
-    def _everyday(self, chunk: str) -> Sequence[str] | None:
-        """Its words when it is a known word in plain punctuation, which most chunks are."""
-        plain = _PLAIN.fullmatch(chunk)
-        if plain is None or not self._disguises.knows(plain[1].lower()):
-            return None
-        return scan(normalise(f" {chunk} ")).texts
+    def _note(self, word: str) -> None:
+        kind = self._kind(word)
+        if kind:
+            self._notable[word] = kind
 
     def _kind(self, word: str) -> int:
         if word == BREAK:

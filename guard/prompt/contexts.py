@@ -6,7 +6,10 @@ means any name of a person ("Van Gogh museum"). A third kind, ``phrase``, is har
 Words between the two may describe, but not be a person: "nude pink nail polish" is a colour, "nude
 woman with nail polish" is not.
 
-A fourth kind, ``in``, names function words of another language: with two of them anywhere in the
+``place`` is for towns with unlucky names: one of the words follows, over a comma or without one
+("Intercourse, Pennsylvania").
+
+Another kind, ``in``, names function words of another language: with two of them anywhere in the
 text, the term is that language's ("Slut på dagen" is Swedish for the end of the day).
 """
 
@@ -35,7 +38,8 @@ _PERSONS: Final = word_set(
     "babe babes teen teens teenager model models person people human body bodies figure figures "
     "she he her his him they wife husband mother father daughter son actress actor singer "
     "celebrity couple couples goddess queen princess nurse teacher student anime waifu elf witch "
-    "portrait and in on wearing holding with of sitting standing lying posing"
+    "portrait and in on wearing holding with of sitting standing lying posing under beneath behind "
+    "at near by from except but draped covered wrapped only"
 )
 
 
@@ -45,6 +49,7 @@ class Contexts:
 
     after: dict[str, frozenset[str]]
     before: dict[str, frozenset[str]]
+    place: dict[str, frozenset[str]]
     phrases: dict[str, tuple[tuple[tuple[str, ...], int], ...]]
     abroad: dict[str, tuple[frozenset[str], ...]]
 
@@ -64,6 +69,8 @@ class Contexts:
             return True
         is_name = isinstance(found.entry, Name)
         term, reach = (ANY_NAME, NAME_REACH) if is_name else (found.entry.text, REACH)
+        if self._is_place(texts, found, term):
+            return True
         after, before = self.after.get(term), self.before.get(term)
         if after is None and before is None:
             return False
@@ -74,6 +81,11 @@ class Contexts:
         return _meets(behind, after, reach, forward=True) or _meets(
             ahead, before, reach, forward=False
         )
+
+    def _is_place(self, texts: Sequence[str], found: Found, term: str) -> bool:
+        where = self.place.get(term)
+        behind = [word for word in texts[found.last : found.last + 3] if word != BREAK][:2]
+        return where is not None and any(" ".join(behind[:n]) in where for n in (1, 2))
 
     def _in_phrase(self, texts: Sequence[str], found: Found) -> bool:
         for phrase, position in self.phrases.get(texts[found.first], ()):
@@ -104,7 +116,7 @@ def _meets(company: list[str], wanted: frozenset[str] | None, reach: int, *, for
 @functools.cache
 def shipped_contexts() -> Contexts:
     """The contexts of ``contexts.txt``."""
-    tables: dict[str, dict[str, frozenset[str]]] = {"after": {}, "before": {}}
+    tables: dict[str, dict[str, frozenset[str]]] = {"after": {}, "before": {}, "place": {}}
     phrases: list[str] = []
     abroad: dict[str, tuple[frozenset[str], ...]] = {}
     for line in (folder() / "contexts.txt").read_text(encoding="utf-8").splitlines():
@@ -121,4 +133,6 @@ def shipped_contexts() -> Contexts:
                 abroad[key] = (*abroad.get(key, ()), given)
                 continue
             tables[side][key] = tables[side].get(key, frozenset()) | given
-    return Contexts(tables["after"], tables["before"], {}, abroad).with_phrases(phrases)
+    return Contexts(tables["after"], tables["before"], tables["place"], {}, abroad).with_phrases(
+        phrases
+    )

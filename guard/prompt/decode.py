@@ -1,5 +1,6 @@
-"""Encodings that carry a term past a reader of plain text: entities, escapes, markup inside words,
-base64, hex, tag characters, Morse, rot13 where it is named.
+"""Encodings that carry a term past a reader of plain text.
+
+Entities, escapes, markup inside words, base64, hex, tag characters, Morse, rot13 where it is named.
 """
 
 from __future__ import annotations

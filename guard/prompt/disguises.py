@@ -38,7 +38,7 @@ _DOUBLED: Final = re.compile(r"(.)\1+")
 _SUFFIXES: Final = word_list(
     "s es z zz ez x xx xxx y ie ies ey er ers ed ing in n a o oz os ish age ism ist ly fest"
 )
-_PLURALS: Final = word_set("s es z zz ez x xx xxx")
+_PLURALS: Final = word_set("s es")
 _SHORT: Final = word_set(
     "a i an as at be by do go he if in is it me my no of on or so to up us we and are big but for "
     "had has her him his hot how its man men new not now old one our out own red sad sea see she "

@@ -24,7 +24,8 @@ _FILLERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
 _NAMED_LATIN: Final = re.compile(
     r"(?:MODIFIER LETTER |LATIN )(?:SMALL |CAPITAL )?(?:LETTER )?(?:SMALL CAPITAL |SMALL )?"
-    r"(?:BARRED |TURNED |REVERSED |SIDEWAYS |INVERTED |SCRIPT |OPEN |DOTLESS |LONG )*([A-Z])(?: WITH .*| BAR)?"
+    r"(?:BARRED |TURNED |REVERSED |SIDEWAYS |INVERTED |SCRIPT |OPEN |DOTLESS |LONG )*([A-Z])"
+    r"(?: WITH .*| BAR)?"
 )
 
 UPSIDE_DOWN: Final = dict(

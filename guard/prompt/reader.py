@@ -7,7 +7,9 @@ many of them a text needs is decided by :mod:`guard.prompt.calm`.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from guard.prompt import leet, spread
 from guard.prompt.ages import ages
@@ -30,6 +32,8 @@ from guard.prompt.lexicon import (
 from guard.prompt.names import MisspeltNames
 from guard.prompt.normalise import View, compose, normalise, skeleton
 from guard.prompt.tokens import Words, scan
+
+_HYPHENED: Final = re.compile(r"[A-Za-z]{2,}-[A-Za-z]{2,}")
 
 
 class Engine:
@@ -58,7 +62,7 @@ class Engine:
     def disguised(self, words: Words, text: str) -> Iterator[Hit]:
         """Terms behind disguises of single words."""
         yield from self.disguises.hits(words, self.disguises.unknown(words))
-        yield from spread.hits(words.view, self.disguises)
+        yield from spread.hits(words, self.disguises)
         yield from self._upside_down(words, text)
         for reading in leet.readings(words):
             yield from self.disguises.hits(reading, self.disguises.unknown(reading))
@@ -107,7 +111,9 @@ class Reader:
         yield from ages(words.view)
         yield from self._engine.disguises.split_hits(words)
         if glance.look is Look.CLOSE:
-            yield from self._engine.disguised(words, text)
+            for hit in self._engine.disguised(words, text):
+                if not self._is_written_apart(words, hit, text):
+                    yield hit
             yield from self._other_readings(words, text)
 
     def _other_readings(self, words: Words, text: str) -> Iterator[Hit]:
@@ -139,6 +145,12 @@ class Reader:
             if style or not (isinstance(one.entry, Name) and one.entry.single):
                 span = words.origin(one.first, one.last)
                 yield Hit(one.entry, span, one.first, one.last, how, style)
+
+    def _is_written_apart(self, words: Words, hit: Hit, text: str) -> bool:
+        """Whether a hit is but a word with a hyphen, in harmless company: "strap-on tool pouch"."""
+        if not _HYPHENED.fullmatch(text[slice(*hit.span)]) or hit.last == 0:
+            return False
+        return self._contexts.harmless(words.texts, Found(hit.entry, hit.first, hit.last))
 
     def _counts(self, texts: Sequence[str], found: Found, how: str) -> bool:
         if found.entry.text in self._allowed:

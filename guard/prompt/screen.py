@@ -25,7 +25,7 @@ from guard.prompt.names import counts, makes_pictures
 from guard.prompt.normalise import normalise
 from guard.prompt.reader import Reader, engine
 from guard.prompt.tokens import canonical
-from guard.types import Finding
+from guard.types import Finding, check_length
 
 _NEGATIVE_WEIGHT: Final = re.compile(r"[(\[{<]([^()\[\]{}<>]{1,400}):\s*-\s*\d")
 
@@ -52,7 +52,9 @@ class PolicyScreener:
         )
 
     def screen(self, prompt: str, *, negative_prompt: str = "") -> tuple[Finding, ...]:
-        """All findings, ordered by span; never raises on any text."""
+        """All findings, ordered by span: see :class:`guard.prompt.base.PromptScreener`."""
+        check_length("prompt", prompt)
+        check_length("negative prompt", negative_prompt)
         found = list(self._findings(prompt, self._asked_for(prompt)))
         if negative_prompt.strip():
             found += [

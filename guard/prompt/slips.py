@@ -30,10 +30,8 @@ def one_slip(word: str, target: str) -> bool:
         return word[at + 1 :] == target[at:] and word[at] in near
     if word[at : at + 2] == target[at : at + 2][::-1] and word[at + 2 :] == target[at + 2 :]:
         return True
-    near = word[at] in _beside(target[at]) or (
-        len(word) >= MIN_VOWEL and word[at] in _VOWELS and target[at] in _VOWELS
-    )
-    return near and word[at + 1 :] == target[at + 1 :]
+    vowels = len(word) >= MIN_VOWEL and {word[at], target[at]} <= _VOWELS
+    return (vowels or word[at] in _beside(target[at])) and word[at + 1 :] == target[at + 1 :]
 
 
 def one_edit(word: str, target: str) -> bool:

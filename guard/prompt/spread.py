@@ -10,10 +10,14 @@ from guard.prompt.disguises import MAX_WORD, MIN_FUZZY, Disguises
 from guard.prompt.leet import TABLES
 from guard.prompt.lexicon import Hit, Term
 from guard.prompt.normalise import View
+from guard.prompt.tokens import Words
 
 _SPREAD: Final = re.compile(
     r"(?<![^\W_])[a-z0-9@$!|](?:(?:[^\w\n,;]{1,3}|[_\n]|,(?! ))[a-z0-9@$!|]){2,}(?![^\W_])"
 )
+_Seen = tuple[Term, tuple[int, int], str]
+"""A term, its place in the view, and what hid it."""
+
 LONG_COVERED: Final = 8
 """From this length on a word is still known with five letters covered."""
 
@@ -27,9 +31,25 @@ _COVERED: Final = re.compile(
 _CHUNK_END: Final = re.compile(rf"[a-z{_SIGNS}]*")
 _SIGNED: Final = re.compile(r"(?<![^\W_])[a-z0-9@$!|+€¢£¥]{4,40}(?![^\W_])")
 _LOOKS_LIKE: Final = {
-    **{"0": "o", "1": "il", "2": "z", "3": "e", "4": "a", "5": "s", "6": "gbe", "7": "t", "8": "b"},
-    **{"9": "gq", "@": "a", "$": "s", "!": "il", "|": "il", "+": "t", "€": "e", "¢": "c"},
-    **{"£": "el", "¥": "y"},
+    "0": "o",
+    "1": "il",
+    "2": "z",
+    "3": "e",
+    "4": "a",
+    "5": "s",
+    "6": "gbe",
+    "7": "t",
+    "8": "b",
+    "9": "gq",
+    "@": "a",
+    "$": "s",
+    "!": "il",
+    "|": "il",
+    "+": "t",
+    "€": "e",
+    "¢": "c",
+    "£": "el",
+    "¥": "y",
 }
 _CLASSES: Final = str.maketrans({sign: f"[{letters}]" for sign, letters in _LOOKS_LIKE.items()})
 MIN_SIGNED: Final = 2
@@ -39,20 +59,17 @@ _INNER_BRACKET: Final = re.compile(r"[a-z][\[({<|][a-z]|[a-z][\])}>|][a-z]")
 _BRACKETED: Final = re.compile(r"[a-z\[\](){}<>|]{4,60}")
 
 
-def hits(view: View, disguises: Disguises) -> Iterator[Hit]:
-    """All such terms of a normalised text."""
-    yield from _spread(view, disguises)
-    yield from _covered(view, disguises)
-    yield from _signed(view, disguises)
-    if _INNER_BRACKET.search(view.text):
-        yield from _bracketed(view, disguises)
+def hits(words: Words, disguises: Disguises) -> Iterator[Hit]:
+    """All such terms of a text."""
+    readers = [_spread, _covered, _signed]
+    if _INNER_BRACKET.search(words.view.text):
+        readers.append(_bracketed)
+    for read in readers:
+        for term, span, how in read(words.view, disguises):
+            yield Hit(term, words.view.origin(*span), *words.around(*span), how)
 
 
-def _hit(term: Term, view: View, span: tuple[int, int], how: str) -> Hit:
-    return Hit(term, view.origin(*span), 0, 0, how)
-
-
-def _spread(view: View, disguises: Disguises) -> Iterator[Hit]:
+def _spread(view: View, disguises: Disguises) -> Iterator[_Seen]:
     for found in _SPREAD.finditer(view.text):
         letters = re.sub(r"[^a-z0-9@$!|]", "", found[0])[:MAX_RUN]
         for table in TABLES[:2]:
@@ -60,11 +77,11 @@ def _spread(view: View, disguises: Disguises) -> Iterator[Hit]:
             term = disguises.exact(reading)
             inside = disguises.inside(reading) if term is None else (term, "")
             if inside is not None:
-                yield _hit(inside[0], view, found.span(), "letters kept apart")
+                yield inside[0], found.span(), "letters kept apart"
                 break
 
 
-def _covered(view: View, disguises: Disguises) -> Iterator[Hit]:
+def _covered(view: View, disguises: Disguises) -> Iterator[_Seen]:
     done = -1
     for found in _COVERED.finditer(view.text):
         if found.start() < done:
@@ -77,7 +94,7 @@ def _covered(view: View, disguises: Disguises) -> Iterator[Hit]:
         chunk = view.text[start:done]
         term = _uncovered(chunk, disguises) if len(chunk) <= MAX_WORD else None
         if term is not None:
-            yield _hit(term, view, (start, done), "covered letters")
+            yield term, (start, done), "covered letters"
 
 
 def _uncovered(chunk: str, disguises: Disguises) -> Term | None:
@@ -88,7 +105,9 @@ def _uncovered(chunk: str, disguises: Disguises) -> Term | None:
         return term
     signs = len(chunk) - len(bare)
     most = 3 if len(chunk) < LONG_COVERED else 5
-    if len(bare) < 2 or not 0 < signs <= min(most, len(bare)) or disguises.knows(bare):
+    if len(bare) < 2 or not 0 < signs <= min(most, len(bare)):
+        return None
+    if not chunk[0].isalpha() and disguises.knows(bare):  # a bullet or an asterisk before a word
         return None
     pattern = re.compile("".join(char if char.isalpha() else "[a-z]" for char in chunk))
     return _fitting(pattern, len(chunk), disguises)
@@ -99,7 +118,7 @@ def _fitting(pattern: re.Pattern[str], length: int, disguises: Disguises) -> Ter
     return disguises.exact(next(fitting, ""))
 
 
-def _signed(view: View, disguises: Disguises) -> Iterator[Hit]:
+def _signed(view: View, disguises: Disguises) -> Iterator[_Seen]:
     """Letters and look-alike signs, where no one table of leetspeak reads them all."""
     for found in _SIGNED.finditer(view.text):
         chunk = found[0].rstrip("!|+")
@@ -108,11 +127,11 @@ def _signed(view: View, disguises: Disguises) -> Iterator[Hit]:
             continue
         term = _fitting(re.compile(chunk.translate(_CLASSES)), len(chunk), disguises)
         if term is not None:
-            yield _hit(term, view, (found.start(), found.start() + len(chunk)), "leetspeak")
+            yield term, (found.start(), found.start() + len(chunk)), "leetspeak"
 
 
-def _bracketed(view: View, disguises: Disguises) -> Iterator[Hit]:
+def _bracketed(view: View, disguises: Disguises) -> Iterator[_Seen]:
     for found in _BRACKETED.finditer(view.text):
         term = disguises.exact(re.sub(r"[^a-z]", "", found[0]))
         if term is not None and not found[0].isalpha():
-            yield _hit(term, view, found.span(), "brackets")
+            yield term, found.span(), "brackets"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from guard.prompt.normalise import View, normalise
@@ -33,12 +33,12 @@ _FULL_STOP: Final = r"(?<![^\W_])\.|(?<=[^\W_]{2})\.(?=\s|$)"
 
 _SCAN_ASCII: Final = re.compile(
     rf"([a-z0-9]+(?:'(?!s(?![a-z0-9]))[a-z0-9]+)*)"
-    rf"|({_WEIGHT}|[,;|!?]|{_FULL_STOP}|(?<=\s)-(?=\s))"
+    rf"|({_WEIGHT}|[,;|!?]|{_FULL_STOP}|(?<!\S)-(?!\S))"
 )
 _LETTERS: Final = rf"[^\W_](?:[^\W_]|[{_SCRIPT_MARKS}])*"
 _SCAN: Final = re.compile(
     rf"({_LETTERS}(?:'(?!s(?![^\W_])){_LETTERS})*)"
-    rf"|({_WEIGHT}|[,;|!?。、，؛؟।…•·]|{_FULL_STOP}|(?<=\s)[–—-](?=\s))"
+    rf"|({_WEIGHT}|[,;|!?。、，؛؟।…•·]|{_FULL_STOP}|(?<!\S)[–—-](?!\S))"
 )
 
 
@@ -59,8 +59,7 @@ class Words:
     def places(self) -> list[tuple[int, int]]:
         """(start, end) of each word in the view."""
         if self._places is None:
-            found = _pattern(self.view.text).finditer(self.view.text)
-            self._places = [one.span() for one in found if one[1] or one[0][0] != ":"]
+            self._places = list(_places(self.view.text))
         return self._places
 
     def origin(self, first: int, last: int) -> tuple[int, int]:
@@ -73,6 +72,12 @@ class Words:
         first = bisect_left(self.places, start, key=lambda place: place[1] - 1)
         last = bisect_left(self.places, end, key=lambda place: place[0])
         return (first, last) if first < last else (0, 0)
+
+
+def _places(text: str) -> Iterator[tuple[int, int]]:
+    for found in _pattern(text).finditer(text):
+        if found[1] or found[0][0] != ":":
+            yield found.span()
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -103,7 +103,7 @@ def test_the_span_is_what_was_typed(find: Callable[..., tuple[Finding, ...]]) ->
         assert word not in one.explanation
 
 
-def test_terms_that_ask_for_exactness_are_left_out() -> None:
+def test_terms_that_ask_for_exactness_are_found_where_nothing_else_fits() -> None:
     def term(text: str, language: str = "en", *flags: str, score: float = 0.9) -> Term:
         return Term(text, score, language, frozenset(flags), "sexual", "s/1")
 
@@ -112,7 +112,9 @@ def test_terms_that_ask_for_exactness_are_left_out() -> None:
             term("velvet"),
             term("velvet", score=0.95),
             term("velvet", score=0.5),
+            term("wool", "en", "exact"),
             term("cotton", "en", "exact"),
+            term("hessian", "en", "exact", score=0.3),
             term("linnen", "nl"),
             term("two words"),
             term("silk", "en", "negative"),
@@ -121,7 +123,12 @@ def test_terms_that_ask_for_exactness_are_left_out() -> None:
     )
     assert disguises.lookup("velvetz") == (term("velvet", score=0.95), "an ending")
     assert disguises.lookup("velvets") is None
-    assert disguises.lookup("cottonz") is None
+    assert disguises.lookup("woolz") is None
+    assert disguises.lookup("wooll") is None
+    assert disguises.lookup("loow") == (term("wool", "en", "exact"), "reversal")
+    assert disguises.lookup("cottonz") == (term("cotton", "en", "exact"), "an ending")
+    assert disguises.lookup("naissehx") is None
+    assert disguises.lookup("hessianz") is None
     assert disguises.lookup("linnenz") is None
     assert disguises.lookup("silkz") is None
     assert disguises.lookup("vélvetz") is None

@@ -1,0 +1,81 @@
+"""The first glance: it may ask for a closer look in vain, but never miss what that would find."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guard.errors import InvalidRequest
+from guard.prompt.calm import Glance, Look
+from guard.prompt.contexts import shipped_contexts
+from guard.prompt.normalise import normalise
+from guard.prompt.reader import Engine, Reader, engine
+from guard.prompt.screen import PolicyScreener
+from guard.prompt.tokens import scan
+from guard.types import MAX_PROMPT_CHARS
+
+PIECES = (
+    "a", "nude", "n", "u", "d", "e", "nu", "de", "woman", "by", "Greg", "Rutkowski", "rutkowsky",
+    "12", "year", "old", "girl", "aged", "nine", "8k", "c4d", "p0rn", "(porn:1.3)", "n*de", ",",
+    "-", "--", ".-", "-.", "..", "6e", "75", "64", "65", "cG9ybg==", "f/1.8", "it's", "woman's",
+    "naïve", "“quoted”", "—", "…", "🍆", "💦", "порно", "裸体", "end.", "end?", "(a", "b)", "[x|y]",
+    "High-detail", "AND", "<lora:nude:1>", "eunuch", "dub", "ble", "\u202e", "edun", "&#110;ude",
+    "rot13", "ahqr", "n,u,d,e", "#porn", "$ex", "|ewd", "1920s", "term:", "1.2)", "e.g.", "U.S.",
+)  # fmt: skip
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=8).map(" ".join)
+
+
+@pytest.fixture(scope="module")
+def read(screener: PolicyScreener) -> Engine:
+    lists = ("sexual", "nudity", "minors", "youth", "violence", "self-harm", "hate")
+    return engine((*lists, "deception", "people", "artists"))
+
+
+@settings(max_examples=400, deadline=None)
+@given(text=TEXTS)
+def test_the_glance_never_misses_what_a_close_look_finds(text: str, read: Engine) -> None:
+    reader = Reader(read, shipped_contexts(), frozenset())
+    glanced = {(hit.entry.text, hit.span) for hit in reader.hits(text)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(read.calm, "glance", lambda _: Glance(Look.CLOSE))
+        closely = {(hit.entry.text, hit.span) for hit in reader.hits(text)}
+    assert closely == glanced
+
+
+@settings(max_examples=400, deadline=None)
+@given(text=TEXTS)
+def test_chunks_have_the_words_of_the_whole(text: str, read: Engine) -> None:
+    glance = read.calm.glance(text)
+    if glance.look is not Look.CLOSE:
+        assert list(glance.texts) == list(scan(normalise(text)).texts)
+
+
+@pytest.mark.parametrize(
+    ("text", "look"),
+    [
+        ("a lighthouse in a storm", Look.NONE),
+        ("a picture by Greg Rutkowski", Look.PLAIN),
+        ("a 12 year old at school", Look.AROUND),
+        ("a picture of Vincemt van Gogh", Look.AROUND),
+        ("a n u d e thing", Look.CLOSE),
+        ("a p0rn thing", Look.CLOSE),
+    ],
+)
+def test_how_close_a_look(text: str, look: Look, read: Engine) -> None:
+    assert read.calm.glance(text).look is look
+    assert read.calm.glance(text).look is look  # and again, from memory
+
+
+def test_memory_is_bounded(read: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guard.prompt.calm.MAX_CHUNKS", 50)
+    for number in range(300):
+        read.calm.glance(f"word{number:x}q")
+    assert len(read.calm._chunks) <= 50
+
+
+def test_a_text_of_any_length_is_refused_at_once(screener: PolicyScreener) -> None:
+    with pytest.raises(InvalidRequest, match="the limit is 20,000"):
+        screener.screen("a" * (MAX_PROMPT_CHARS + 1))
+    with pytest.raises(InvalidRequest, match="negative prompt has"):
+        screener.screen("a", negative_prompt="a" * 1_000_000)

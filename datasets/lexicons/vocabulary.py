@@ -42,7 +42,7 @@ def main() -> None:
     disguises = Disguises(terms, frozenset(common | names))
     rare = {
         word
-        for word in _words(args.rare) - hard - common
+        for word in _words(args.rare) - hard - common - refused
         if (found := disguises.lookup(word)) and found[1] not in DELIBERATE
     }
     TARGET.write_text("\n".join(sorted(common | rare)) + "\n", encoding="utf-8")

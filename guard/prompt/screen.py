@@ -36,10 +36,12 @@ SLIP_FACTOR: Final = 0.9
 class PolicyScreener:
     """Screens prompts under ``policy``. ``year`` (default: this one) decides who died long ago.
 
-    Raises PolicyInvalid when the policy names a list that does not exist.
+    Raises PolicyInvalid when the policy names a list that does not exist. The semantic tier opens
+    at the first prompt, and raises ModelUnavailable then when its weights are missing or damaged.
     """
 
     def __init__(self, policy: Policy, *, year: int | None = None) -> None:
+        self._policy = policy
         self._year = year or dt.datetime.now(dt.UTC).year
         lists = tuple(dict.fromkeys(name for rule in policy.prompt_rules for name in rule.lists))
         self._rules: dict[str, list[PromptRule]] = {
@@ -56,12 +58,21 @@ class PolicyScreener:
         check_length("prompt", prompt)
         check_length("negative prompt", negative_prompt)
         found = list(self._findings(prompt, self._asked_for(prompt)))
+        found += self._meant(prompt)
         if negative_prompt.strip():
             found += [
                 replace(one, explanation=f"{one.explanation}; in the negative prompt")
                 for one in self._findings(negative_prompt, self._smuggled(negative_prompt))
             ]
         return tuple(sorted(found, key=lambda one: (one.span, one.rule)))
+
+    def _meant(self, prompt: str) -> tuple[Finding, ...]:
+        """What the semantic tier says. Raises ModelUnavailable where the policy wants it."""
+        if self._policy.semantic == "off" or not self._policy.semantic_rules:
+            return ()
+        from guard.prompt.semantic.reader import open_semantic
+
+        return open_semantic(self._policy.semantic).findings(prompt, self._policy)
 
     # -- hits --------------------------------------------------------------------------------
 

@@ -79,6 +79,7 @@ class Stream:
         with ExitStack() as stack:
             stack.callback(opened.close)
             file = stack.enter_context(self._opened()) if self.output else None
+            self._save(file)  # from here on a kill leaves something to go on from
             at = self.progress
             if at.offset:
                 with self.run.out.working("Passing over what is done"):

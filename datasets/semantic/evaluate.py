@@ -1,8 +1,9 @@
-"""Figures of the held-out models: AUROC, recall at 1 % pooled false positives, calibration.
+"""Figures of models that never saw what they are tested on.
 
-``python -m datasets.semantic.evaluate --work CACHE`` prints and returns figures only. Test groups
-took no part in training or calibration. "Joint" adds the lexical tier: a prompt that it has
-something against counts as surely found.
+``python -m datasets.semantic.evaluate --work CACHE`` prints figures only: AUROC, recall at 1 % of
+pooled false positives, false positives of each source at that threshold. Scores are out of fold by
+near-duplicate group, and calibrated on the other folds. ``+lexical`` adds the lexical tier: what it
+found counts with its own score.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 
 from datasets.semantic.data import BENIGN, HEADS
 from datasets.semantic.lexical import CATEGORIES, scores
-from datasets.semantic.train import Prepared, prepare
+from datasets.semantic.splits import FOLDS, NEVER
+from datasets.semantic.train import Prepared, calibrated, prepare
 
 Array = np.ndarray[Any, Any]
 
@@ -42,15 +44,12 @@ def sigmoid(z: Array) -> Array:
     return 1 / (1 + np.exp(-np.clip(z, -30, 30)))
 
 
-def probabilities(work: Path, run: str, rows: int) -> dict[str, Array]:
-    """(rows, heads) of each kind: hashed, embedding alone (uncalibrated), both, cascaded."""
-    with np.load(work / run / "scores.npz") as file:
-        first, second = file["first"][:rows], file["second"][:rows]
-    with np.load(work / "held-out" / "calibration.npz") as file:
-        alone, both, gate = file["alone"], file["both"], file["gate"]
+def by_kind(first: Array, second: Array, known: dict[str, Array]) -> dict[str, Array]:
+    """(rows, heads) probabilities of each way to run the tier."""
+    alone, both = known["alone"], known["both"]
     hashed = sigmoid(first * alone[:, 0] + alone[:, 1])
     joint = sigmoid(first * both[:, 0] + second * both[:, 1] + both[:, 2])
-    asked = (hashed >= gate).any(1)
+    asked = (hashed >= known["gate"]).any(1)
     return {
         "hashed": hashed,
         "minilm": sigmoid(second),
@@ -59,37 +58,51 @@ def probabilities(work: Path, run: str, rows: int) -> dict[str, Array]:
     }
 
 
+def out_of_fold(data: Prepared, work: Path) -> dict[str, Array]:
+    """Probabilities of every row by models and calibrations that never saw its group."""
+    with np.load(work / "folds.npz") as file:
+        first, second = file["first"], file["second"]
+    answer: dict[str, Array] = {}
+    for k in range(FOLDS):
+        others = (data.fold >= 0) & (data.fold < FOLDS) & (data.fold != k) & ~data.added
+        known = calibrated(data, first, second, np.flatnonzero(others))
+        mine = (data.fold == k) | ((data.fold == NEVER) & (np.arange(len(first)) % FOLDS == k))
+        for kind, values in by_kind(first, second, known).items():
+            answer.setdefault(kind, np.zeros_like(values))[mine] = values[mine]
+    return answer
+
+
+def without_i2p(work: Path) -> dict[str, Array]:
+    """Probabilities of every row by the model that saw no I2P."""
+    with np.load(work / "no-i2p.npz") as file:
+        return by_kind(file["first"], file["second"], dict(file))
+
+
 def with_lexical(values: Array, lexical: Array, head: str) -> Array:
     """``values`` of a head, raised where the lexical tier found something of its kind."""
     columns = [CATEGORIES.index(one) for one in _LEXICAL.get(head, ())]
-    if not columns:
-        return values
-    return np.maximum(values, lexical[:, columns].max(1) * 0.999)
+    return np.maximum(values, lexical[:, columns].max(1)) if columns else values
 
 
-def figures(data: Prepared, values: Array, lexical: Array) -> dict[str, dict[str, float]]:
-    """Figures of each head."""
+def figures(data: Prepared, values: Array, lexical: Array, tested: Array) -> dict[str, Any]:
+    """Figures of each head over the rows ``tested``."""
     rows = len(lexical)
-    source, test = data.corpus.source[:rows], data.part[:rows] == "test"
+    source, hard, labels = (
+        getattr(data.corpus, name)[:rows] for name in ("source", "hard", "labels")
+    )
+    pooled = tested & np.isin(source, BENIGN)
     answer = {}
     for number, head in enumerate(HEADS):
-        one = with_lexical(values[:, number], lexical, head)
-        bad = one[test & (source == "i2p") & (data.corpus.labels[:rows, number] > 0)]
-        hard = one[
-            test
-            & (source == "i2p")
-            & (data.corpus.labels[:rows, number] > 0)
-            & data.corpus.hard[:rows]
-        ]
-        pool = one[test & np.isin(source, BENIGN)]
-        bar = np.quantile(pool, 1 - POOLED)
+        one = with_lexical(values[:rows, number], lexical, head)
+        positive = (source == "i2p") & (labels[:, number] > 0)
+        bar = np.quantile(one[pooled], 1 - POOLED)
         answer[head] = {
-            "n": len(bad),
-            "auroc_diffusiondb": auroc(one[test & (source == "diffusiondb")], bad),
-            "auroc_pool": auroc(pool, bad),
-            "recall": float((bad > bar).mean()),
-            "recall_hard": float((hard > bar).mean()) if len(hard) else float("nan"),
-            **{f"fp_{s}": float((one[test & (source == s)] > bar).mean()) for s in BENIGN},
+            "n": int(positive.sum()),
+            "auroc_diffusiondb": auroc(one[pooled & (source == "diffusiondb")], one[positive]),
+            "auroc_pool": auroc(one[pooled], one[positive]),
+            "recall": float((one[positive] > bar).mean()),
+            "recall_hard": float((one[positive & hard] > bar).mean()),
+            **{f"fp_{s}": float((one[pooled & (source == s)] > bar).mean()) for s in BENIGN},
         }
     return answer
 
@@ -98,14 +111,19 @@ def measure(work: Path) -> dict[str, Any]:
     """Figures of every run, kind and head, without and with the lexical tier."""
     data = prepare(work)
     rows = int((~data.added).sum())
+    fold, source = data.fold[:rows], data.corpus.source[:rows]
     lexical = scores(data.corpus.texts[:rows], work)
+    # Captions are many: a third of them, which the lexical tier has read, stands for all.
+    sampled = (source != "coco") | (np.arange(rows) % 3 == 0)
+    runs = {
+        "folds": (out_of_fold(data, work), sampled),
+        "no-i2p": (without_i2p(work), sampled & ((fold == 0) | (fold == NEVER))),
+    }
     result: dict[str, Any] = {}
-    for run in ("held-out", "no-i2p"):
-        if not (work / run / "scores.npz").exists():
-            continue
-        for kind, values in probabilities(work, run, rows).items():
-            result[f"{run}/{kind}"] = figures(data, values, np.zeros_like(lexical))
-            result[f"{run}/{kind}+lexical"] = figures(data, values, lexical)
+    for run, (kinds, tested) in runs.items():
+        for kind, values in kinds.items():
+            result[f"{run}/{kind}"] = figures(data, values, np.zeros_like(lexical), tested)
+            result[f"{run}/{kind}+lexical"] = figures(data, values, lexical, tested)
     return result
 
 
@@ -119,7 +137,7 @@ def main() -> None:
             cells = " ".join(
                 f"{key.replace('auroc_', '')}={value:.3f}" for key, value in row.items()
             )
-            print(f"{name:28} {head:11} {cells}")
+            print(f"{name:24} {head:11} {cells}")
 
 
 if __name__ == "__main__":

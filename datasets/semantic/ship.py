@@ -1,6 +1,6 @@
-"""Puts the weights of a run into the package and pins their digests.
+"""Puts the trained weights into the package and pins their digests.
 
-``python -m datasets.semantic.ship --work CACHE [--run all]``.
+``python -m datasets.semantic.ship --work CACHE``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Final
 
 VERSION: Final = "{version}"
 SHA256: Final = "{model}"
+ENCODER_SHA256: Final = "{encoder}"
 TOKENIZER_SHA256: Final = "{tokenizer}"
 '''
 
@@ -29,13 +30,16 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--run", default="all")
     args = parser.parse_args()
     target = PACKAGE / "weights" / "model.npz"
-    shutil.copyfile(args.work / args.run / "model.npz", target)
+    shutil.copyfile(args.work / "model.npz", target)
     digests = {
         name: hashlib.sha256((PACKAGE / "weights" / file).read_bytes()).hexdigest()
-        for name, file in (("model", "model.npz"), ("tokenizer", "tokenizer.json"))
+        for name, file in (
+            ("model", "model.npz"),
+            ("encoder", "minilm.onnx"),
+            ("tokenizer", "tokenizer.json"),
+        )
     }
     (PACKAGE / "pins.py").write_text(_PINS.format(version=VERSION, **digests), encoding="utf-8")
     print(f"{target.stat().st_size:,} bytes, {len(HEADS)} heads, {digests['model']}")

@@ -1,4 +1,4 @@
-"""Near-duplicate groups, and which of train, validation and test each prompt is in."""
+"""Near-duplicate groups, and the fold of each prompt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from datasets.semantic.embedding import embed
 NEAR = 0.8
 """Cosine of MiniLM embeddings over which two prompts are near-duplicates."""
 SALT = "genguard-semantic-1/"
-PARTS = ("train",) * 6 + ("validation",) + ("test",) * 3
+FOLDS = 5
+NEVER = -1
+"""The fold of rows that are never trained on (the hard negatives)."""
+ALWAYS = FOLDS
+"""The fold of rows that are always trained on and never tested on (our own)."""
 
 
 def group(embedding: np.ndarray[Any, Any], source: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -45,14 +49,14 @@ def group(embedding: np.ndarray[Any, Any], source: np.ndarray[Any, Any]) -> np.n
 
 
 def load(work: Path) -> tuple[Corpus, np.ndarray[Any, Any]]:
-    """The corpus with its groups, and the part of each row. Curated rows are for training only."""
+    """The corpus with its groups, and the fold of each row."""
     corpus = read()
     cached = work / "group.npy"
     if not cached.exists():
         meaning = embed(corpus.texts, work)
         np.save(cached, group(meaning, corpus.source))
     corpus.group = np.load(cached)
-    part = np.array(PARTS)[fold_of(corpus.group, len(PARTS), SALT)]
-    part[corpus.source == "hard"] = "test"
-    part[corpus.source == "curated"] = "train"
-    return corpus, part
+    fold = fold_of(corpus.group, FOLDS, SALT)
+    fold[corpus.source == "hard"] = NEVER
+    fold[corpus.source == "curated"] = ALWAYS
+    return corpus, fold

@@ -1,8 +1,14 @@
 """Trains the semantic tier: hashed heads, embedding heads, their calibration, their ensemble.
 
-``python -m datasets.semantic.train --work CACHE --run held-out|no-i2p|all`` writes
-``CACHE/<run>/model.npz`` and the scores of every prompt; ``evaluate.py`` reads those, ``ship.py``
-puts the weights of ``all`` into the package. Needs scikit-learn. Seeded; prints figures only.
+``python -m datasets.semantic.train --work CACHE --run folds|no-i2p|all`` writes to ``CACHE``:
+
+* ``folds``: scores of every prompt by one of five models, which never saw its near-duplicate
+  group, and the calibration on them;
+* ``no-i2p``: scores of a model that saw no I2P prompt at all;
+* ``all``: ``model.npz`` of a model that saw everything, which ships, with the calibration of
+  ``folds``.
+
+Needs scikit-learn. Seeded; prints figures only.
 """
 
 from __future__ import annotations
@@ -18,44 +24,48 @@ import numpy as np
 from datasets.semantic import hashed
 from datasets.semantic.data import HEADS, Corpus
 from datasets.semantic.embedding import embed, fit_heads
-from datasets.semantic.splits import load
+from datasets.semantic.splits import FOLDS, NEVER, load
 from datasets.semantic.style import styled, tags
 
 Array = np.ndarray[Any, Any]
 
 SEED: Final = 20261124
 PENALTY: Final = 0.1
+ROUNDS: Final = 40
+GATE: Final = 0.004
+"""Hashed probability of any head from which the encoder is asked."""
 STYLED: Final = {"coco": 1500, "copro": 2500, "copro-safe": 2500, "parti": 300, "i2p": 600}
 """Rows of each source that are seen a second time with style tags (I2P: without theirs)."""
 SOURCE_WEIGHT: Final = {
-    "i2p": 12.0, "diffusiondb": 2.0, "copro": 0.3, "copro-safe": 0.3, "coco": 0.4, "curated": 3.0,
+    "i2p": 4.0, "diffusiondb": 2.0, "copro": 0.3, "copro-safe": 0.3, "coco": 0.4, "curated": 3.0,
 }  # fmt: skip
-OTHER_I2P: Final = 0.03
+OTHER_I2P: Final = 0.02
 """An I2P prompt of other categories is a weak negative: annotators chose one of several."""
 
 
 @dataclass(slots=True)
 class Prepared:
-    """The corpus with its augmented rows, their part, and which rows are augmented."""
+    """The corpus with its augmented rows, their fold, and which rows are augmented."""
 
     corpus: Corpus
-    part: Array
+    fold: Array
     added: Array
 
 
 def prepare(work: Path) -> Prepared:
     """The corpus, augmented; the same on every machine."""
-    corpus, part = load(work)
+    corpus, fold = load(work)
     chance = random.Random(SEED)  # noqa: S311  no secret hangs on it
-    known = tags(
-        text
-        for text, source, where in zip(corpus.texts, corpus.source, part, strict=True)
-        if source == "diffusiondb" and where == "train"
-    )
+    styles = [
+        one
+        for one, source in zip(corpus.texts, corpus.source, strict=True)
+        if source == "diffusiondb"
+    ]
+    known = tags(styles)
     chosen: list[int] = []
     texts: list[str] = []
     for source, count in STYLED.items():
-        rows = np.flatnonzero((corpus.source == source) & (part != "test")).tolist()
+        rows = np.flatnonzero(corpus.source == source).tolist()
         for row in chance.sample(rows, min(count, len(rows))):
             chosen.append(row)
             plain = corpus.texts[row].split(",")[0].strip()
@@ -70,7 +80,7 @@ def prepare(work: Path) -> Prepared:
                 for name in ("source", "labels", "weights", "hard", "nudity", "group")
             },
         ),
-        part[again],
+        fold[again],
         np.arange(len(again)) >= len(corpus.texts),
     )
 
@@ -85,15 +95,10 @@ def weights_of(data: Prepared) -> Array:
     return answer
 
 
-def rows_of(run: str, data: Prepared) -> Array:
-    """Row numbers that ``run`` trains on."""
-    source = data.corpus.source.copy()
-    # Captions teach little: a third of them does.
-    source[(source == "coco") & (np.arange(len(source)) % 3 > 0)] = "hard"
-    if run == "all":
-        return np.flatnonzero(source != "hard")
-    mine = (data.part == "train") & (source != "hard")
-    return np.flatnonzero(mine & (source != "i2p") if run == "no-i2p" else mine)
+def teaching(data: Prepared) -> Array:
+    """Which rows may teach at all: captions teach little, and a third of them does."""
+    caption = data.corpus.source == "coco"
+    return (data.fold != NEVER) & ~(caption & (np.arange(len(caption)) % 3 > 0))
 
 
 def calibration_weights(data: Prepared, rows: Array) -> Array:
@@ -116,40 +121,84 @@ def stack(inputs: Array, labels: Array, weights: Array) -> Array:
     return np.concatenate([fitted.coef_[0], fitted.intercept_]).astype(np.float32)
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--run", choices=["held-out", "no-i2p", "all"], required=True)
-    args = parser.parse_args()
-    data = prepare(args.work)
-    features, rarity = hashed.prepared(data.corpus.texts, args.work)
-    meaning = embed(data.corpus.texts, args.work)
-    rows, weights = rows_of(args.run, data), weights_of(data)
-    labels = data.corpus.labels
-    w, b = hashed.fit(features[rows], labels[rows], weights[rows], penalty=PENALTY)
-    table, scale = hashed.quantise(w, rarity)
-    first = np.asarray(features @ w + b, np.float32)
-    heads, offsets = fit_heads(meaning[rows], labels[rows], weights[rows])
-    second = meaning @ heads + offsets
-    out = args.work / args.run
-    out.mkdir(exist_ok=True)
-    arrays = {
-        "table": table, "rarity": hashed.whole(rarity), "scale": scale, "bias": b,
-        "heads": heads.astype(np.float16), "offsets": offsets,
-    }  # fmt: skip
-    np.savez(out / "scores.npz", first=first, second=second)
-    held = args.work / "held-out" / "calibration.npz"
-    if args.run == "held-out":
-        np.savez(held, **calibrated(data, first, second))
-    # A model that has seen everything cannot calibrate itself: it takes over the held-out one's.
-    arrays |= dict(np.load(held))
-    np.savez_compressed(out / "model.npz", **arrays)
+@dataclass(slots=True)
+class Model:
+    """Heads of both stages, as they ship but for rounding."""
+
+    w: Array
+    b: Array
+    heads: Array
+    offsets: Array
 
 
-def calibrated(data: Prepared, first: Array, second: Array) -> dict[str, Array]:
-    """Logistic parameters of both kinds, on validation groups."""
-    rows = np.flatnonzero((data.part == "validation") & ~data.added)
+class Trainer:
+    """Corpus, features and embeddings, once for all models."""
+
+    def __init__(self, work: Path) -> None:
+        self.data = prepare(work)
+        texts = self.data.corpus.texts
+        self.features, self.rarity = hashed.prepared(texts, work)
+        self.meaning = embed(texts, work)
+        self.weights = weights_of(self.data)
+        self.teaching = teaching(self.data)
+
+    def fit(self, mask: Array) -> Model:
+        """A model of the rows in ``mask``."""
+        rows = np.flatnonzero(mask & self.teaching)
+        labels, weights = self.data.corpus.labels[rows], self.weights[rows]
+        w, b = hashed.fit(self.features[rows], labels, weights, penalty=PENALTY, rounds=ROUNDS)
+        return Model(w, b, *fit_heads(self.meaning[rows], labels, weights))
+
+    def scores(self, model: Model) -> tuple[Array, Array]:
+        """Logits (rows, heads) of both stages."""
+        first = np.asarray(self.features @ model.w + model.b, np.float32)
+        return first, self.meaning @ model.heads + model.offsets
+
+
+def folds(trainer: Trainer, work: Path) -> None:
+    """Out-of-fold scores, and the calibration on them."""
+    fold = trainer.data.fold
+    first = np.zeros((len(fold), len(HEADS)), np.float32)
+    second = np.zeros_like(first)
+    for k in range(FOLDS):
+        one, two = trainer.scores(trainer.fit(fold != k))
+        # The hard negatives are in no model: each sees a fifth of them.
+        mine = (fold == k) | ((fold == NEVER) & (np.arange(len(fold)) % FOLDS == k))
+        first[mine], second[mine] = one[mine], two[mine]
+        print(f"fold {k} of {FOLDS}", flush=True)
+    np.savez(work / "folds.npz", first=first, second=second)
+    rows = np.flatnonzero((fold >= 0) & (fold < FOLDS) & ~trainer.data.added)
+    np.savez(work / "calibration.npz", **calibrated(trainer.data, first, second, rows))
+
+
+def no_i2p(trainer: Trainer, work: Path) -> None:
+    """Scores without I2P: folds 2 and up teach, 1 calibrates, 0 and I2P are for tests."""
+    fold, i2p = trainer.data.fold, trainer.data.corpus.source == "i2p"
+    first, second = trainer.scores(trainer.fit((fold > 1) & ~i2p))
+    rows = np.flatnonzero((fold == 1) & ~i2p & ~trainer.data.added)
+    known = calibrated(trainer.data, first, second, rows)
+    np.savez(work / "no-i2p.npz", first=first, second=second, **known)
+
+
+def everything(trainer: Trainer, work: Path) -> None:
+    """What ships. It cannot calibrate itself, and takes the calibration of the folds."""
+    model = trainer.fit(np.ones(len(trainer.data.fold), bool))
+    table, scale = hashed.quantise(model.w, trainer.rarity)
+    with np.load(work / "calibration.npz") as known:
+        np.savez_compressed(
+            work / "model.npz",
+            table=table,
+            rarity=hashed.whole(trainer.rarity),
+            scale=scale,
+            bias=model.b,
+            heads=model.heads.astype(np.float16),
+            offsets=model.offsets,
+            **known,
+        )
+
+
+def calibrated(data: Prepared, first: Array, second: Array, rows: Array) -> dict[str, Array]:
+    """Logistic parameters of both kinds, fitted on ``rows``."""
     weight = calibration_weights(data, rows)
     alone, both = [], []
     for head in range(len(HEADS)):
@@ -158,11 +207,21 @@ def calibrated(data: Prepared, first: Array, second: Array) -> dict[str, Array]:
         alone.append(stack(first[rows, head, None], target, known))
         pair = np.stack([first[rows, head], second[rows, head]], 1)
         both.append(stack(pair, target, known))
-    return {
-        "alone": np.array(alone),
-        "both": np.array(both),
-        "gate": np.full(len(HEADS), 0.004, np.float32),
-    }
+    gate = np.full(len(HEADS), GATE, np.float32)
+    return {"alone": np.array(alone), "both": np.array(both), "gate": gate}
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--run", nargs="+", choices=["folds", "no-i2p", "all"], required=True)
+    args = parser.parse_args()
+    trainer = Trainer(args.work)
+    runs = {"folds": folds, "no-i2p": no_i2p, "all": everything}
+    for run in args.run:
+        runs[run](trainer, args.work)
+        print(f"done: {run}", flush=True)
 
 
 if __name__ == "__main__":

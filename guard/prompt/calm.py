@@ -43,9 +43,12 @@ _REACHES_ON: Final = re.compile(
 """What does not end with its chunk: directional overrides, comments, a named cipher, Morse."""
 
 _HEX_DIGITS: Final = re.compile(r"(?:0x)?(?=[a-f]*\d)(?:[0-9a-f]{2})+")
-_AGE_WORD: Final = re.compile(
-    r"\d{1,2}(?:yo|yr|yrs)?|aged?|[a-z]*teen|one|two|three|four|five|six|seven|eight|nine|ten|"
-    r"eleven|twelve|edad|alter"
+_AGE_NUMBER: Final = re.compile(
+    r"\d{1,2}\w*|[a-z]*teen|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+)
+_AGE_UNIT: Final = re.compile(
+    r"\d{0,2}(?:years?|yrs?|yo?|ans|anos|anni|jahre?|jaar|lat|ars?)|jahrige\w*|jarige\w*|letn\w+|"
+    r"aged?|edad|alter"
 )
 
 
@@ -69,7 +72,7 @@ class Glance(NamedTuple):
 _CLOSE: Final = Glance(Look.CLOSE)
 
 #: Why a word matters to its neighbours, as bits: enum flags would cost more than the rest.
-_LOOSE, _UNKNOWN, _LETTER, _HEX, _NUMBER = 1, 2, 4, 8, 16
+_LOOSE, _UNKNOWN, _LETTER, _HEX, _NUMBER, _UNIT = 1, 2, 4, 8, 16, 32
 
 
 class _Hidden(Exception):
@@ -107,7 +110,7 @@ class Calm:
     def _neighbours(self, text: str, texts: Sequence[str]) -> Look | None:
         kinds = [self._notable.get(word, 0) for word in texts]
         united = functools.reduce(operator.or_, kinds)
-        if united & (_LETTER | _HEX):
+        if sum(1 for kind in kinds if kind & (_LETTER | _HEX)) > 1:
             spaced = [kind for kind, word in zip(kinds, texts, strict=True) if word != BREAK]
             if _run(spaced, _LETTER, 3) and any(
                 spread.hits(scan(normalise(text)), self._disguises)
@@ -115,13 +118,16 @@ class Calm:
                 return Look.CLOSE
             if _run(spaced, _HEX, 2) and any(hidden(text)):
                 return Look.CLOSE
-        if united & _NUMBER and any(ages(normalise(text))):
+        if united & _NUMBER and united & _UNIT and any(ages(normalise(text))):
             return Look.AROUND
         loose = [position for position, kind in enumerate(kinds) if kind & _LOOSE]
         if any(self._disguises.splits(texts, loose)):
             return Look.AROUND
         unknown = [position for position in loose if kinds[position] & _UNKNOWN]
         return Look.AROUND if any(self._misspelt.find(texts, unknown)) else None
+
+    def _spells(self, text: str) -> bool:
+        return any(spread.kept_apart(normalise(text), self._disguises))
 
     def _read(self, chunk: str, hides: Callable[[str], bool]) -> str:
         """The canonical words of ``chunk``. Raises _Hidden."""
@@ -168,7 +174,8 @@ class Calm:
             | _UNKNOWN * (len(word) > 2 and not disguises.knows(word))
             | _LETTER * (len(word) == 1)
             | _HEX * bool(_HEX_DIGITS.fullmatch(word))
-            | _NUMBER * bool(_AGE_WORD.fullmatch(word))
+            | _NUMBER * bool(_AGE_NUMBER.fullmatch(word))
+            | _UNIT * bool(_AGE_UNIT.fullmatch(word))
         )
 
 

@@ -89,8 +89,12 @@ class MisspeltNames:
         far, before, after, beyond = company
         rest: tuple[tuple[str | tuple[str, str], int], ...]
         rest = ((after, 0), (before, 1), ((after, beyond), 0), ((before, after), 1))
+        text = texts[at]
+        head, tail = text[:2], text[-2:]  # one edit cannot touch both
         for left, place in (*rest, ((far, before), 2)):
             for slot in self._rest.get(left, ()):
-                if slot.place == place and one_edit(texts[at], slot.part):
+                part = slot.part
+                near = slot.place == place and (part[:2] == head or part[-2:] == tail)
+                if near and one_edit(text, part):
                     length = 2 if isinstance(left, str) else 3
                     yield Found(slot.rows.entry(slot.line), at - place, at - place + length)

@@ -15,7 +15,7 @@ from guard.prompt.tokens import Words
 _SPREAD: Final = re.compile(
     r"(?<![^\W_])[a-z0-9@$!|](?:(?:[^\w\n,;]{1,3}|[_\n]|,(?! ))[a-z0-9@$!|]){2,}(?![^\W_])"
 )
-_Seen = tuple[Term, tuple[int, int], str]
+Seen = tuple[Term, tuple[int, int], str]
 """A term, its place in the view, and what hid it."""
 
 LONG_COVERED: Final = 8
@@ -61,7 +61,7 @@ _BRACKETED: Final = re.compile(r"[a-z\[\](){}<>|]{4,60}")
 
 def hits(words: Words, disguises: Disguises) -> Iterator[Hit]:
     """All such terms of a text."""
-    readers = [_spread, _covered, _signed]
+    readers = [kept_apart, _covered, _signed]
     if _INNER_BRACKET.search(words.view.text):
         readers.append(_bracketed)
     for read in readers:
@@ -69,7 +69,8 @@ def hits(words: Words, disguises: Disguises) -> Iterator[Hit]:
             yield Hit(term, words.view.origin(*span), *words.around(*span), how)
 
 
-def _spread(view: View, disguises: Disguises) -> Iterator[_Seen]:
+def kept_apart(view: View, disguises: Disguises) -> Iterator[Seen]:
+    """Terms spelt letter by letter."""
     for found in _SPREAD.finditer(view.text):
         letters = re.sub(r"[^a-z0-9@$!|]", "", found[0])[:MAX_RUN]
         for table in TABLES[:2]:
@@ -81,7 +82,7 @@ def _spread(view: View, disguises: Disguises) -> Iterator[_Seen]:
                 break
 
 
-def _covered(view: View, disguises: Disguises) -> Iterator[_Seen]:
+def _covered(view: View, disguises: Disguises) -> Iterator[Seen]:
     done = -1
     for found in _COVERED.finditer(view.text):
         if found.start() < done:
@@ -118,7 +119,7 @@ def _fitting(pattern: re.Pattern[str], length: int, disguises: Disguises) -> Ter
     return disguises.exact(next(fitting, ""))
 
 
-def _signed(view: View, disguises: Disguises) -> Iterator[_Seen]:
+def _signed(view: View, disguises: Disguises) -> Iterator[Seen]:
     """Letters and look-alike signs, where no one table of leetspeak reads them all."""
     for found in _SIGNED.finditer(view.text):
         chunk = found[0].rstrip("!|+")
@@ -130,7 +131,7 @@ def _signed(view: View, disguises: Disguises) -> Iterator[_Seen]:
             yield term, (found.start(), found.start() + len(chunk)), "leetspeak"
 
 
-def _bracketed(view: View, disguises: Disguises) -> Iterator[_Seen]:
+def _bracketed(view: View, disguises: Disguises) -> Iterator[Seen]:
     for found in _BRACKETED.finditer(view.text):
         term = disguises.exact(re.sub(r"[^a-z]", "", found[0]))
         if term is not None and not found[0].isalpha():

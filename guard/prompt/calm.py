@@ -22,7 +22,7 @@ from guard.prompt.ages import ages
 from guard.prompt.decode import hidden
 from guard.prompt.disguises import Disguises
 from guard.prompt.index import Found, Index
-from guard.prompt.names import MisspeltNames
+from guard.prompt.names import BentNames
 from guard.prompt.normalise import normalise
 from guard.prompt.tokens import BREAK, scan
 
@@ -86,10 +86,10 @@ class Calm:
         self,
         index: Index,
         disguises: Disguises,
-        misspelt: MisspeltNames,
+        bent: BentNames,
         hides: Callable[[str], bool],
     ) -> None:
-        self._index, self._disguises, self._misspelt = index, disguises, misspelt
+        self._index, self._disguises, self._bent = index, disguises, bent
         self._notable: dict[str, int] = {}
         self._chunks = _Chunks(lambda chunk: self._read(chunk, hides))
 
@@ -124,7 +124,7 @@ class Calm:
         if any(self._disguises.splits(texts, loose)):
             return Look.AROUND
         unknown = [position for position in loose if kinds[position] & _UNKNOWN]
-        return Look.AROUND if any(self._misspelt.find(texts, unknown)) else None
+        return Look.AROUND if any(self._bent.find(texts, unknown)) else None
 
     def _spells(self, text: str) -> bool:
         return any(spread.kept_apart(normalise(text), self._disguises))

@@ -19,6 +19,10 @@ MIN_SLIP: Final = 5
 """Shorter parts of names have too many neighbours that are other names."""
 
 
+MIN_GLUED: Final = 8
+"""Shorter names without their spaces may be words of another language."""
+
+
 def counts(name: Name, rule: PromptRule, year: int) -> bool:
     """Whether ``rule`` means this person, in ``year``."""
     if rule.occupations and name.occupation not in {one.lower() for one in rule.occupations}:
@@ -52,10 +56,10 @@ class _Slot(NamedTuple):
     line: str
 
 
-class MisspeltNames:
-    """Names of two or three parts with one part misspelt by one slip.
+class BentNames:
+    """Names of two or three parts with one part misspelt by one slip, and names glued together.
 
-    The index is built when the first unknown word comes: most texts have none.
+    The indexes are built when the first unknown word comes: most texts have none.
     """
 
     def __init__(self, lists: Iterable[Rows]) -> None:
@@ -77,11 +81,25 @@ class MisspeltNames:
                         filed.setdefault((a, b[0]) if b else a, []).append(slot)
         return filed
 
-    def find(self, texts: Sequence[str], unknown: Iterable[int]) -> Iterator[Found]:
-        """Names one part of which is one of the ``unknown`` words."""
+    @functools.cached_property
+    def _glued(self) -> dict[str, tuple[Rows, str]]:
+        return {
+            line[: line.index("\t")].replace(" ", ""): (rows, line)
+            for rows in self._lists
+            for line in rows.lines
+            if not line.endswith("single")
+        }
+
+    def find(self, texts: Sequence[str], unknown: Iterable[int]) -> Iterator[tuple[Found, str]]:
+        """Names that are behind one of the ``unknown`` words, and what hid them."""
         for position in unknown:
-            if len(texts[position]) >= MIN_SLIP - 1:
-                yield from self._around(texts, position)
+            text = texts[position]
+            if len(text) >= MIN_GLUED and text in self._glued:
+                rows, line = self._glued[text]
+                yield Found(rows.entry(line), position, position + 1), "glued words"
+            if len(text) >= MIN_SLIP - 1:
+                for found in self._around(texts, position):
+                    yield found, "a misspelling"
 
     def _around(self, texts: Sequence[str], at: int) -> Iterator[Found]:
         company = ["", "", *texts[max(0, at - 2) : at]][-2:]

@@ -29,7 +29,7 @@ from guard.prompt.lexicon import (
     read_rows,
     vocabulary,
 )
-from guard.prompt.names import MisspeltNames
+from guard.prompt.names import BentNames
 from guard.prompt.normalise import View, compose, normalise, skeleton
 from guard.prompt.tokens import Words, scan
 
@@ -45,8 +45,8 @@ class Engine:
         words = (word for term in _terms(lists) for word in term.text.split() if len(word) > 2)
         self._words = frozenset(words).union(word for word in name_parts() if len(word) > 3)
         self.disguises = Disguises(_terms(lists), vocabulary())
-        self.misspelt = MisspeltNames(lists)
-        self.calm = Calm(self.index, self.disguises, self.misspelt, self._hides)
+        self.bent = BentNames(lists)
+        self.calm = Calm(self.index, self.disguises, self.bent, self._hides)
 
     def _hides(self, chunk: str) -> bool:
         """Whether there is more in ``chunk`` than what it says plainly."""
@@ -130,7 +130,7 @@ class Reader:
         """Entries as they are written in ``words``."""
         engine = self._engine
         found = [(one, how) for one in engine.index.find(words.texts)]
-        found += [(one, "a misspelling") for one in engine.misspelt.find(words.texts, unknown)]
+        found += engine.bent.find(words.texts, unknown)
         yield from self._kept(words, found)
         for hit in engine.index.parts.hits(words):
             if self._counts(words.texts, Found(hit.entry, hit.first, hit.last), ""):

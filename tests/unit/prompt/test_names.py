@@ -117,3 +117,14 @@ def test_floors_of_the_shipped_lists() -> None:
     assert sum(counts(n, rules["artist-style"], 2026) for n in artists) >= 1_500
     assert sum(counts(n, rules["real-person"], 2026) for n in people) >= 5_000
     assert sum(counts(n, rules["politician"], 2026) for n in people) >= 500
+
+
+@pytest.mark.parametrize("name", ["gregrutkowski", "GregRutkowski", "#gregrutkowski"])
+def test_names_glued_together(name: str, find: Callable[..., tuple[Finding, ...]]) -> None:
+    (found,) = find(f"a castle in the style of {name}", "artist-style")
+    assert found.term == "greg rutkowski"
+    assert found.explanation.endswith("behind glued words")
+
+
+def test_short_names_glued_together_are_words(find: Callable[..., tuple[Finding, ...]]) -> None:
+    assert not find("a picture by annlee", "artist-style")

@@ -61,7 +61,7 @@ FLOORS: dict[str, float] = {
     "evasions unseen, held-out half": 0.65,
     "prompts/s": 4_000.0,
     "times better-profanity": 100.0,
-    "start s": 0.9,
+    "start s": 1.2,
 }
 
 

@@ -125,7 +125,7 @@ def _zalgo_strong(word: str) -> str:
 
 
 def _scripts_by_turns(word: str) -> str:
-    tables = (CYRILLIC_LIKE, GREEK_LIKE, {})
+    tables: tuple[dict[str, str], ...] = (CYRILLIC_LIKE, GREEK_LIKE, {})
     return "".join(tables[i % 3].get(char, char) for i, char in enumerate(word))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from guard.delivery import Delivery
-from guard.errors import GuardError
+from guard.errors import AuditUnavailable, GuardError
 from guard.types import GenerationRequest, Outcome
 
 from .command import Run, command
@@ -88,6 +88,9 @@ def _one(run: Run, request: GenerationRequest, delivery: Delivery) -> Exit:
         with run.out.working("Screening, generating, marking, signing"):
             outcomes = run.guard.generate_each(request, delivery=delivery)
     except GuardError as error:
+        if isinstance(error, AuditUnavailable):
+            for outcome in error.outcomes:
+                report(run, outcome)
         run.out.error(error)
         return of_error(error)
     return worst([report(run, outcome) for outcome in outcomes])

@@ -30,7 +30,7 @@ Each error has a stable ``code`` for scripts, a message that says what is wrong,
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class GuardError(Exception):
@@ -139,9 +139,13 @@ class StageMisbehaved(Unavailable):
 
 
 class AuditUnavailable(Unavailable):
-    """The record could not be written, so nothing may leave."""
+    """The record could not be written, so nothing may leave.
+
+    ``outcomes``: of several pictures asked for, those that were recorded before, in order.
+    """
 
     code = "audit_unavailable"
+    outcomes: tuple[Any, ...] = ()
 
 
 class MarkRejected(GuardError):

@@ -20,7 +20,7 @@ from uuid6 import uuid7
 
 from guard.case import Case, Clerk
 from guard.delivery import Delivery
-from guard.errors import GuardError, InvalidRequest, MarkRejected
+from guard.errors import AuditUnavailable, GuardError, InvalidRequest, MarkRejected
 from guard.generate.base import Generator
 from guard.image.decode import Decoded, decode, load
 from guard.image.fingerprint import fingerprint
@@ -170,7 +170,11 @@ class Guard:
         for case, raw in zip(cases, raws, strict=True):
             case.note(model=raw.model, seed=raw.seed)
             case.notices = notices
-            outcomes.append(self._finish(case, raw.pixels, source, delivery))
+            try:
+                outcomes.append(self._finish(case, raw.pixels, source, delivery))
+            except AuditUnavailable as error:
+                error.outcomes = tuple(outcomes)  # these left, and whoever asked must know
+                raise
         return tuple(outcomes)
 
     def _screen_prompt(self, case: Case, request: GenerationRequest) -> Outcome | None:

@@ -10,7 +10,7 @@ import pytest
 from guard.cli.exits import Exit, of_error
 
 from guard.errors import AuditUnavailable, GuardError, LogTampered
-from guard.types import Event
+from guard.types import Event, GenerationRequest, Released
 from tests.support.faults import (
     FINISH,
     LIMIT,
@@ -87,6 +87,24 @@ def test_failure_of_another_stage_needs_its_record_too(house: House) -> None:
 
     with pytest.raises(AuditUnavailable):
         house.generate(guard=guard)
+
+
+def test_pictures_recorded_before_the_log_broke_are_told(house: House) -> None:
+    calls: list[None] = []
+
+    def fault(real: Any) -> Any:
+        calls.append(None)
+        if len(calls) == 3:
+            raise OSError
+        return real()
+
+    request = GenerationRequest(prompt=PROMPT, count=3)
+    with pytest.raises(AuditUnavailable) as raised:
+        FINISH.broken(house, fault).generate_each(request, delivery=house.delivery)
+
+    told = raised.value.outcomes
+    assert [type(one) for one in told] == [Released, Released]
+    assert sorted(house.files()) == sorted(one.path for one in told)
 
 
 def test_picture_written_when_the_log_broke_is_removed(house: House) -> None:

@@ -7,8 +7,9 @@ filed under its first two words, and its row is parsed when a text holds those t
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import compress, islice
 from typing import Final, NamedTuple
 
 from guard.prompt.lexicon import NAME_LISTS, Entry, Hit, Rows, Term
@@ -17,7 +18,9 @@ from guard.prompt.tokens import Words
 
 _KANA: Final = re.compile("[\u30a1-\u30fa\u30fc]")
 
-_Row = tuple[Rows, str]
+_APART: Final = frozenset({"infix", "prefix"})
+"""Flags of terms that are no whole words."""
+
 _Pair = tuple[str, str]
 
 
@@ -30,49 +33,63 @@ class Found(NamedTuple):
 
 
 class Index:
-    """The entries of some lists."""
+    """The entries of some lists.
+
+    A key leads to the number of its last row, a row to the one before it under the same key:
+    numbers cost the collector nothing, where a hundred thousand small lists would keep it busy
+    for longer than the rest takes.
+    """
 
     def __init__(self, lists: Iterable[Rows]) -> None:
-        self._singles: dict[str, list[_Row]] = {}
-        self._pairs: dict[_Pair, list[_Row]] = {}
+        self._lists: list[Rows] = []
+        self._begins: list[int] = []
+        self._lines: list[str] = []
+        self._last: dict[str | _Pair, int] = {}
+        self._before: dict[int, int] = {}
         parts: list[Term] = []
         for rows in lists:
-            if rows.name in NAME_LISTS:
-                self._file(rows, rows.lines)
-                continue
-            for line in rows.lines:
-                entry = rows.entry(line)
-                if isinstance(entry, Term) and entry.flags & {"infix", "prefix"}:
-                    parts.append(entry)
-                else:
-                    self._file(rows, (line,))
+            lines: Sequence[str] = rows.lines
+            if rows.name not in NAME_LISTS:
+                terms = [entry for entry in map(rows.entry, lines) if isinstance(entry, Term)]
+                apart = [not term.flags.isdisjoint(_APART) for term in terms]
+                parts += compress(terms, apart)
+                lines = list(compress(lines, (not one for one in apart)))
+            self._file(rows, lines)
         self.parts = Parts(parts)
 
     def _file(self, rows: Rows, lines: Sequence[str]) -> None:
-        singles, pairs = self._singles, self._pairs
-        for line in lines:
+        last, before = self._last, self._before
+        self._lists.append(rows)
+        self._begins.append(len(self._lines))
+        for number, line in enumerate(lines, len(self._lines)):
             words = line[: line.index("\t")].split(" ", 2)
-            row = (rows, line)
-            if len(words) == 1:
-                singles.setdefault(words[0], []).append(row)
-            else:
-                pairs.setdefault((words[0], words[1]), []).append(row)
+            key = words[0] if len(words) == 1 else (words[0], words[1])
+            if key in last:
+                before[number] = last[key]
+            last[key] = number
+        self._lines += lines
+
+    def _rows(self, key: str | _Pair) -> Iterator[tuple[Rows, str]]:
+        number = self._last.get(key)
+        while number is not None:
+            yield self._lists[bisect_right(self._begins, number) - 1], self._lines[number]
+            number = self._before.get(number)
 
     def find(self, texts: Sequence[str]) -> list[Found]:
         """Entries written out in the words ``texts``."""
         found: list[Found] = []
-        if not self._singles.keys().isdisjoint(texts):
-            for position, text in enumerate(texts):
-                for rows, line in self._singles.get(text, ()):
+        last = self._last
+        if not last.keys().isdisjoint(texts):
+            for position in [i for i, text in enumerate(texts) if text in last]:
+                for rows, line in self._rows(texts[position]):
                     found.append(Found(rows.entry(line), position, position + 1))
-        pairs = self._pairs
         neighbours = zip(texts, islice(texts, 1, None), strict=False)
-        for position, pair in [one for one in enumerate(neighbours) if one[1] in pairs]:
-            for rows, line in pairs[pair]:
+        for position, pair in [one for one in enumerate(neighbours) if one[1] in last]:
+            for rows, line in self._rows(pair):
                 words = line[: line.index("\t")].split(" ")
-                last = position + len(words)
-                if len(words) == 2 or list(texts[position:last]) == words:
-                    found.append(Found(rows.entry(line), position, last))
+                end = position + len(words)
+                if len(words) == 2 or list(texts[position:end]) == words:
+                    found.append(Found(rows.entry(line), position, end))
         return found
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from operator import itemgetter
+from typing import Final
 
 from guard.policy.model import PromptRule
 from guard.prompt.index import Found
@@ -47,15 +48,6 @@ def makes_pictures(name: Name) -> bool:
     return name.kind == "artist" or name.occupation in MAKERS
 
 
-class _Slot(NamedTuple):
-    """The part of a name that is left out, and where it stands in it."""
-
-    part: str
-    place: int
-    rows: Rows
-    line: str
-
-
 class BentNames:
     """Names of two or three parts with one part misspelt by one slip, and names glued together.
 
@@ -63,56 +55,82 @@ class BentNames:
     """
 
     def __init__(self, lists: Iterable[Rows]) -> None:
-        self._lists = tuple(rows for rows in lists if rows.name in NAME_LISTS)
-
-    @functools.cached_property
-    def _rest(self) -> dict[str | tuple[str, str], list[_Slot]]:
-        """Names without one part, by what is left: a word or a pair of words."""
-        filed: dict[str | tuple[str, str], list[_Slot]] = {}
-        for rows in self._lists:
-            for line in rows.lines:
-                parts = line[: line.index("\t")].split(" ")
-                if not 2 <= len(parts) <= 3 or line.endswith("single"):
-                    continue
-                for position, part in enumerate(parts):
-                    if len(part) >= MIN_SLIP:
-                        a, *b = parts[:position] + parts[position + 1 :]
-                        slot = _Slot(part, position, rows, line)
-                        filed.setdefault((a, b[0]) if b else a, []).append(slot)
-        return filed
-
-    @functools.cached_property
-    def _glued(self) -> dict[str, tuple[Rows, str]]:
-        return {
-            line[: line.index("\t")].replace(" ", ""): (rows, line)
-            for rows in self._lists
+        self._names = [
+            (rows, line)
+            for rows in lists
+            if rows.name in NAME_LISTS
             for line in rows.lines
             if not line.endswith("single")
-        }
+        ]
+
+    @functools.cached_property
+    def _gaps(self) -> tuple[dict[_Gap, int], dict[int, int]]:
+        """Names without one part, by what is left; numbers chained as in an Index.
+
+        A key is what is left, the place of the missing part and its length; a number is the
+        name's times four and that place.
+        """
+        last: dict[_Gap, int] = {}
+        before: dict[int, int] = {}
+        for number, (_, line) in enumerate(self._names):
+            parts = line[: line.index("\t")].split(" ")
+            if not 2 <= len(parts) <= 3:
+                continue
+            for place, part in enumerate(parts):
+                if len(part) >= MIN_SLIP:
+                    rest = parts[1 - place] if len(parts) == 2 else _REST[place](parts)
+                    key, slot = (rest, place, len(part)), number * 4 + place
+                    if key in last:
+                        before[slot] = last[key]
+                    last[key] = slot
+        return last, before
+
+    @functools.cached_property
+    def _glued(self) -> dict[str, int]:
+        names = (line[: line.index("\t")] for _, line in self._names)
+        return {name.replace(" ", ""): number for number, name in enumerate(names)}
 
     def find(self, texts: Sequence[str], unknown: Iterable[int]) -> Iterator[tuple[Found, str]]:
         """Names that are behind one of the ``unknown`` words, and what hid them."""
         for position in unknown:
             text = texts[position]
             if len(text) >= MIN_GLUED and text in self._glued:
-                rows, line = self._glued[text]
+                rows, line = self._names[self._glued[text]]
                 yield Found(rows.entry(line), position, position + 1), "glued words"
             if len(text) >= MIN_SLIP - 1:
                 for found in self._around(texts, position):
                     yield found, "a misspelling"
 
     def _around(self, texts: Sequence[str], at: int) -> Iterator[Found]:
-        company = ["", "", *texts[max(0, at - 2) : at]][-2:]
-        company += [*texts[at + 1 : at + 3], "", ""][:2]
-        far, before, after, beyond = company
-        rest: tuple[tuple[str | tuple[str, str], int], ...]
-        rest = ((after, 0), (before, 1), ((after, beyond), 0), ((before, after), 1))
         text = texts[at]
-        head, tail = text[:2], text[-2:]  # one edit cannot touch both
-        for left, place in (*rest, ((far, before), 2)):
-            for slot in self._rest.get(left, ()):
-                part = slot.part
-                near = slot.place == place and (part[:2] == head or part[-2:] == tail)
-                if near and one_edit(text, part):
-                    length = 2 if isinstance(left, str) else 3
-                    yield Found(slot.rows.entry(slot.line), at - place, at - place + length)
+        for rest, place, words in _company(texts, at):
+            for length in (len(text) - 1, len(text), len(text) + 1):
+                for rows, line in self._missing((rest, place, length)):
+                    if one_edit(text, line[: line.index("\t")].split(" ")[place]):
+                        yield Found(rows.entry(line), at - place, at - place + words)
+
+    def _missing(self, gap: _Gap) -> Iterator[tuple[Rows, str]]:
+        last, before = self._gaps
+        slot = last.get(gap)
+        while slot is not None:
+            yield self._names[slot // 4]
+            slot = before.get(slot)
+
+
+_Gap = tuple[str | tuple[str, ...], int, int]
+_REST: Final = (itemgetter(1, 2), itemgetter(0, 2), itemgetter(0, 1))
+"""What is left of three parts without the first, second or third."""
+
+
+def _company(texts: Sequence[str], at: int) -> Iterator[tuple[str | tuple[str, str], int, int]]:
+    """(the rest, place, length) of the names that the word ``at`` may be part of."""
+    if at + 1 < len(texts):
+        yield texts[at + 1], 0, 2
+        if at + 2 < len(texts):
+            yield (texts[at + 1], texts[at + 2]), 0, 3
+        if at:
+            yield (texts[at - 1], texts[at + 1]), 1, 3
+    if at:
+        yield texts[at - 1], 1, 2
+        if at > 1:
+            yield (texts[at - 2], texts[at - 1]), 2, 3

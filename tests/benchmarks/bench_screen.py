@@ -59,7 +59,7 @@ FLOORS: dict[str, float] = {
     # What must hold on any machine: the bars, but speed with room for a slow or busy core.
     "evasions known": 0.95,
     "evasions unseen, held-out half": 0.65,
-    "prompts/s": 4_000.0,
+    "prompts/s": 2_500.0,
     "times better-profanity": 100.0,
     "start s": 1.2,
 }

@@ -76,6 +76,7 @@ def build(*, quick: bool) -> Sample:
     sets = {key: _shuffled(_lines(PROMPTS / file), rng) for key, file in BENIGN.items()}
     sets["hard negatives, own"] = _lines(OWN)
     sets["i2p sexual"], sets["i2p hard"] = _i2p(rng)
+    timed = {f"speed {key}": sets[key][:SPEED] for key in ("coco", "diffusiondb")}
     terms = english_terms()
     evasions = _shuffled(_evasions(terms), rng)
     if quick:
@@ -83,7 +84,6 @@ def build(*, quick: bool) -> Sample:
         evasions = evasions[: 4 * QUICK]
     sets["plain"] = [_carried(term) for term in terms]
     sets["evasions"] = [one.text for one in evasions]
-    timed = {f"speed {key}": sets[key][:SPEED] for key in ("coco", "diffusiondb")}
     return Sample({**timed, **sets}, terms, evasions)
 
 

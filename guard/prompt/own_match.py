@@ -16,6 +16,14 @@ MAX_DISGUISED: Final = 20_000
 """Entries of a longer list are not looked for behind misspellings: their index would cost a
 second to build and a hundred megabytes, and half the dictionary is one slip from one of them."""
 
+MAX_CHUNK: Final = 64
+"""Characters between two spaces that are remembered as harmless: longer ones do not come again."""
+
+MAX_CHUNKS: Final = 100_000
+"""Chunks remembered, some ten megabytes; then memory begins anew."""
+
+_OVERRIDE: Final = "\u202e"
+
 Span = tuple[int, int]
 
 
@@ -41,6 +49,8 @@ class OwnMatcher:
         self._disguises = self._index() if disguises else None
         self._infix = [one.text for one in self._entries.values() if one.infix]
         self._parts = _automaton(self._infix)
+        self._quiet: dict[str, bool] = {}
+        self._spaced = any(" " in text for text in self._infix)
 
     def _index(self) -> Disguises | None:
         terms = [
@@ -52,12 +62,42 @@ class OwnMatcher:
 
     def matches(self, text: str) -> list[Match]:
         """Every match, by span; of one entry at one place the plainest."""
-        if not self._entries:
+        if not self._entries or self._is_quiet(text):
             return []
         best: dict[tuple[str, Span], Match] = {}
         for match in self._matches(text):
             best.setdefault((match.entry.text, match.span), match)
         return sorted(best.values(), key=lambda one: one.span)
+
+    def _is_quiet(self, text: str) -> bool:
+        """Whether nothing between two spaces is, begins or hides an entry: most texts are quiet.
+
+        True is never wrong: words do not reach across a space.
+        """
+        if self._spaced or _OVERRIDE in text:
+            return False
+        quiet = self._quiet
+        for chunk in text.split(" "):
+            known = quiet.get(chunk)
+            if known is None:
+                known = self._says_nothing(chunk)
+                if len(chunk) <= MAX_CHUNK:
+                    if len(quiet) >= MAX_CHUNKS:
+                        quiet.clear()
+                    quiet[chunk] = known
+            if not known:
+                return False
+        return True
+
+    def _says_nothing(self, chunk: str) -> bool:
+        words = scan(normalise(chunk))
+        readings = [words]
+        if self._disguised:
+            folded = skeleton(words.view)
+            readings += [] if folded is None else [scan(folded)]
+            readings += leet.readings(words)
+        begins = any(not self._by_first.keys().isdisjoint(one.texts) for one in readings)
+        return not begins and not any(True for _ in self._matches(chunk))
 
     def _matches(self, text: str) -> Iterator[Match]:
         words = scan(normalise(text))

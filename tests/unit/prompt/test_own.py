@@ -209,6 +209,29 @@ def test_any_text_can_be_matched(text: str) -> None:
         assert 0 <= start < end <= len(text)
 
 
+PIECES = [
+    "zorblax", "zo", "rblax", "z0rbl4x", "ACME", "robot", "ro\u200bbot", "黒", "黒猫", " ", " ", ",",
+    "\n", "\u202e", "xalbroz", "\u0430\u0441me", "🍆", "a", "\x1c", "(acme:1.2)",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_the_short_way_overlooks_nothing(text: str) -> None:
+    entries = [entry("zorblax"), entry("acme robot"), entry("黒猫"), entry("🍆")]
+    matcher = OwnMatcher(entries, disguises=True)
+    quick = matcher.matches(text)
+    matcher._is_quiet = lambda _: False  # type: ignore[method-assign]
+    assert quick == matcher.matches(text)
+
+
+def test_memory_of_harmless_chunks_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guard.prompt.own_match.MAX_CHUNKS", 10)
+    matcher = OwnMatcher([entry("zorblax")], disguises=True)
+    for number in range(50):
+        assert matcher.matches(f"word{number} {'y' * 100}") == []
+    assert len(matcher._quiet) <= 10
+
+
 def test_long_lists_are_matched_as_written_only() -> None:
     entries = [entry(f"word{number}x") for number in range(20_001)]
     matcher = OwnMatcher(entries, disguises=True)

@@ -210,7 +210,7 @@ def test_any_text_can_be_matched(text: str) -> None:
 
 
 PIECES = [
-    "zorblax", "zo", "rblax", "z0rbl4x", "ACME", "robot", "ro\u200bbot", "黒", "黒猫", " ", " ", ",",
+    "zorblax", "zo", "rblax", "z0rbl4x", "ACME", "robot", "ro\u200bbot", "黒", "黒猫", " ", ",",
     "\n", "\u202e", "xalbroz", "\u0430\u0441me", "🍆", "a", "\x1c", "(acme:1.2)",
 ]  # fmt: skip
 

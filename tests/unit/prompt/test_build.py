@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets.lexicons import build, names, readers
+from datasets.lexicons import build, extract_packages, names, readers
 from datasets.lexicons.readers import Record
 from guard.policy.load import load_policy
 from guard.prompt.lexicon import NAME_LISTS, Name, Term, load_list
@@ -162,3 +162,11 @@ def test_extracts_come_out_sorted_once_each(tmp_path: Path) -> None:
     given = [Record("Zoe Quill", 1950), Record("Ada Quill", 1900, 1980, "poet")]
     readers.write_records(path, "a source", [*given, given[0]])
     assert list(readers.records(path)) == [given[1], given[0]]
+
+
+def test_a_player_list_is_read_without_running_it(tmp_path: Path) -> None:
+    path = tmp_path / "data.py"
+    path.write_text("x = boom()\nplayers = [[1, 'Quill', 'Ada', 'Ada Quill', True]]\n")
+    assert list(extract_packages.nba_players(path)) == [
+        Record("Ada Quill", None, None, "basketball player")
+    ]

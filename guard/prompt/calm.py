@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from guard.prompt import spread
 from guard.prompt.ages import ages
-from guard.prompt.decode import hidden
+from guard.prompt.codes import RADIO, hidden
 from guard.prompt.disguises import Disguises
 from guard.prompt.index import Found, Index
 from guard.prompt.names import BentNames
@@ -42,7 +42,7 @@ _REACHES_ON: Final = re.compile(
 )
 """What does not end with its chunk: directional overrides, comments, a named cipher, Morse."""
 
-_HEX_DIGITS: Final = re.compile(r"(?:0x)?(?=[a-f]*\d)(?:[0-9a-f]{2})+")
+_CODE_WORD: Final = re.compile(rf"(?:0x)?(?=[a-f]*\d)(?:[0-9a-f]{{2}})+|\d+|{'|'.join(RADIO)}")
 _AGE_NUMBER: Final = re.compile(
     r"\d{1,2}\w*|[a-z]*teen|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 )
@@ -72,7 +72,7 @@ class Glance(NamedTuple):
 _CLOSE: Final = Glance(Look.CLOSE)
 
 #: Why a word matters to its neighbours, as bits: enum flags would cost more than the rest.
-_LOOSE, _UNKNOWN, _LETTER, _HEX, _NUMBER, _UNIT = 1, 2, 4, 8, 16, 32
+_LOOSE, _UNKNOWN, _LETTER, _CODE, _NUMBER, _UNIT = 1, 2, 4, 8, 16, 32
 
 
 class _Hidden(Exception):
@@ -110,13 +110,13 @@ class Calm:
     def _neighbours(self, text: str, texts: Sequence[str]) -> Look | None:
         kinds = [self._notable.get(word, 0) for word in texts]
         united = functools.reduce(operator.or_, kinds)
-        if sum(1 for kind in kinds if kind & (_LETTER | _HEX)) > 1:
+        if sum(1 for kind in kinds if kind & (_LETTER | _CODE)) > 1:
             spaced = [kind for kind, word in zip(kinds, texts, strict=True) if word != BREAK]
             if _run(spaced, _LETTER, 3) and any(
                 spread.hits(scan(normalise(text)), self._disguises)
             ):
                 return Look.CLOSE
-            if _run(spaced, _HEX, 2) and any(hidden(text)):
+            if _run(spaced, _CODE, 3) and any(hidden(text)):
                 return Look.CLOSE
         if united & _NUMBER and united & _UNIT and any(ages(normalise(text))):
             return Look.AROUND
@@ -173,7 +173,7 @@ class Calm:
             _LOOSE * (not disguises.is_ordinary(word))
             | _UNKNOWN * (len(word) > 2 and not disguises.knows(word))
             | _LETTER * (len(word) == 1)
-            | _HEX * bool(_HEX_DIGITS.fullmatch(word))
+            | _CODE * bool(_CODE_WORD.fullmatch(word))
             | _NUMBER * bool(_AGE_NUMBER.fullmatch(word))
             | _UNIT * bool(_AGE_UNIT.fullmatch(word))
         )

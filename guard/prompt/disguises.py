@@ -3,13 +3,15 @@
 Only unknown words are looked at: a word of the vocabulary or a part of a real name is never
 taken for something else, and of a term whose list says ``exact`` only what can be nothing else is.
 Tried in this order: digits around it, repeated letters, endings, reversed, pig Latin, one slip of
-the keyboard, spelt by sound, vowels left out, glued to everyday words.
+the keyboard, spelt by sound, vowels left out, affixes, said twice, glued to everyday words, letters
+out of order, letters shifted.
 """
 
 from __future__ import annotations
 
 import functools
 import re
+import string
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -30,14 +32,20 @@ FAINT: Final = 0.45
 MAX_WORD: Final = 40
 """Longer runs are no words: bounds the work that one of them can cause."""
 
+MAX_SPLIT: Final = 4
+"""Pieces that a split term is looked for in."""
+
 MAX_PART: Final = 16
 """Longest everyday word looked for in a compound."""
 
 _TRIPLED: Final = re.compile(r"(.)\1{2,}")
 _DOUBLED: Final = re.compile(r"(.)\1+")
 _SUFFIXES: Final = word_list(
-    "s es z zz ez x xx xxx y ie ies ey er ers ed ing in n a o oz os ish age ism ist ly fest"
+    "s es z zz ez x xx xxx y ie ies ey er ers ed ing in n a o oz os ish age ism ist ly fest able "
+    "ness tastic licious ful less core wave esque ette ster ation ville holic zilla gram tube hub "
+    "flix hd"
 )
+_PREFIXES: Final = word_list("x xx xxx i e my re un pre super mega ultra hyper semi non anti ex")
 _PLURALS: Final = word_set("s es")
 _SHORT: Final = word_set(
     "a i an as at be by do go he if in is it me my no of on or so to up us we and are big but for "
@@ -48,6 +56,16 @@ _SHORT: Final = word_set(
 """The short words that count as parts of a compound: any others would make parts of anything."""
 
 _VOWELS: Final = frozenset("aeiou")
+_ABC: Final = string.ascii_lowercase
+_KEYS: Final = "qwertyuiopasdfghjklzxcvbnm"
+_SHIFTS: Final = (
+    *(str.maketrans(_ABC, _ABC[by:] + _ABC[:by]) for by in range(1, 26)),
+    str.maketrans(_ABC, _ABC[::-1]),
+    str.maketrans(_KEYS[1:], _KEYS[:-1]),
+    str.maketrans(_KEYS[:-1], _KEYS[1:]),
+)
+"""Caesar's ciphers, Atbash, and hands one key off."""
+
 
 Found = tuple[Term, str]
 """A term and how it was hidden."""
@@ -76,6 +94,7 @@ class Disguises:
         self._loose = dict.fromkeys(word for word in self._words if self._may_slip(word))
         self._neighbours = self._deletions()
         self._sounds = {sound(word): word for word in self._loose if len(word) > MIN_FUZZY}
+        self._anagrams = {"".join(sorted(word)): word for word in self._loose}
         self._long = [word for word in self._loose if len(word) >= MIN_FUZZY]
         self._inside = ahocorasick_rs.AhoCorasick(self._long)
         self.lookup = functools.lru_cache(maxsize=20_000)(self._lookup)
@@ -121,19 +140,30 @@ class Disguises:
                 yield Hit(found[0], span, position, position + 1, found[1])
 
     def split_hits(self, words: Words) -> Iterator[Hit]:
-        """Terms split in two."""
+        """Terms split in pieces."""
         loose = [i for i, text in enumerate(words.texts) if not self.is_ordinary(text)]
-        for term, position in self.splits(words.texts, loose):
-            span = words.origin(position, position + 2)
-            yield Hit(term, span, position, position + 2, "a split")
+        for term, first, last in self.splits(words.texts, loose):
+            yield Hit(term, words.origin(first, last), first, last, "a split")
 
-    def splits(self, texts: Sequence[str], loose: Iterable[int]) -> Iterator[tuple[Term, int]]:
-        """Terms that a ``loose`` word and a neighbour make; and where the first of them stands."""
-        firsts = {first for at in loose for first in (at - 1, at) if 0 <= first < len(texts) - 1}
+    def splits(self, texts: Sequence[str], loose: Iterable[int]) -> Iterator[tuple[Term, int, int]]:
+        """Terms that ``loose`` words and their neighbours make, and from where to where."""
+        firsts = {first for at in loose for first in range(max(0, at - MAX_SPLIT + 1), at + 1)}
         for first in sorted(firsts):
-            term = self._words.get(texts[first] + texts[first + 1])
-            if term is not None and len(term.text) >= MIN_FUZZY:
-                yield term, first
+            joined = texts[first]
+            for last in range(first + 1, min(first + MAX_SPLIT, len(texts))):
+                joined += texts[last]
+                term = self._words.get(joined)
+                if (
+                    term is not None
+                    and len(joined) >= MIN_FUZZY
+                    and self._is_split(texts[first : last + 1])
+                ):
+                    yield term, first, last + 1
+
+    def _is_split(self, parts: Sequence[str]) -> bool:
+        """Whether words are but parts of one: some of them are no words."""
+        strange = sum(not self.is_ordinary(part) for part in parts)
+        return strange >= (1 if len(parts) == 2 else 2)
 
     def is_ordinary(self, word: str) -> bool:
         """Whether ``word`` may stand by itself."""
@@ -158,9 +188,44 @@ class Disguises:
             self._slip,
             self._by_sound,
             self._without_vowels,
+            self._affixed,
+            self._repeated,
             self._in_compound,
+            self._scrambled,
+            self._shifted,
         )
         return next((found for attempt in attempts if (found := attempt(word))), None)
+
+    def _affixed(self, word: str) -> Found | None:
+        for prefix in _PREFIXES:
+            base = word.removeprefix(prefix)
+            if base == word or len(base) < MIN_FUZZY:
+                continue
+            if base in self._loose:
+                return self._words[base], "a beginning"
+            if found := self._ending(base):
+                return found[0], "a beginning"
+        return None
+
+    def _scrambled(self, word: str) -> Found | None:
+        target = self._anagrams.get("".join(sorted(word))) if len(word) > MIN_FUZZY else None
+        if target is None:
+            return None
+        ends = (word[0] == target[0]) + (word[-1] == target[-1])
+        turned = word in target + target
+        return (self._words[target], "letters out of order") if ends or turned else None
+
+    def _shifted(self, word: str) -> Found | None:
+        if len(word) <= MIN_FUZZY:
+            return None
+        readings = (word.translate(table) for table in _SHIFTS)
+        term = next((self._words[one] for one in readings if one in self._loose), None)
+        return (term, "a shift of letters") if term else None
+
+    def _repeated(self, word: str) -> Found | None:
+        half = word[: len(word) // 2]
+        term = self._words.get(half) if half * 2 == word and len(half) >= MIN_FUZZY else None
+        return (term, "a repetition") if term else None
 
     def _by_sound(self, word: str) -> Found | None:
         target = self._sounds.get(sound(word)) if len(word) > MIN_FUZZY else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
+import string
 import unicodedata
 from typing import Final
 
@@ -106,13 +107,36 @@ def _latin(char: str) -> str:
     return found[1].lower() if found else char
 
 
+_FANCY: Final = (
+    "ᗩᗷᑕᗪᗴᖴǤᕼIᒍKᒪᗰᑎOᑭᑫᖇՏTᑌᐯᗯ᙭Yᘔ",
+    "卂乃匚ᗪ乇千Ꮆ卄丨ﾌҜㄥ爪几ㄖ卩Ɋ尺丂ㄒㄩᐯ山乂ㄚ乙",
+    "ꍏꌃꉓꀸꍟꎇꁅꃅꀤꀭꀘ꒒ꎭꈤꂦꉣꆰꋪꌗ꓄ꀎᐯꅏꊼꌩꁴ",
+    "ąცƈɖɛʄɠɧıʝƙɭɱŋơ℘զཞʂɬų۷ῳҳყʑ",
+    "αвc∂єfgнιנкℓмиσρqяѕтυνωχуz",
+    "ค๒ς๔єŦﻮђเןкɭ๓ภ๏קợгรtยשฬאץz",
+    "ልጌርዕቿቻኗዘጎጋጕረጠክዐየዒዪነፕሁሀሠሸሃጊ",
+)
+"""Alphabets of the "fancy text" sites, a to z: letters of other scripts by their looks."""
+
 _LOOSELY: Final = {
+    **{
+        fold(sign): letter
+        for alphabet in _FANCY
+        for sign, letter in zip(alphabet, string.ascii_lowercase, strict=True)
+        if not fold(sign).isascii() and len(fold(sign)) == 1
+    },
     **dict(zip("авгдезиклмнопрстуфхцшщъьэя", "abrdezuknmhonpctyfxuwwbber", strict=True)),
     **dict(zip("αβγδεζηικλμνοπρςστυφχω", "abydeznikluvonpsstufxw", strict=True)),
     **dict(zip("աոլօհցսյզքեիղրռւվծմտկպդբգփֆ", "anlohgujqpehnnniudmtkpdbgff", strict=True)),
     "ꓲ": "i",
 }
 """What letters of other scripts are taken for by those who only want to be read."""
+
+
+@functools.cache
+def script(char: str) -> str:
+    """The first word of a character's name, which is its script, such as LATIN or CJK."""
+    return unicodedata.name(char, "?").split(" ")[0]
 
 
 @functools.cache
@@ -125,7 +149,7 @@ def look_alike(char: str, *, loosely: bool = False) -> str | None:
         return None
     if loosely and char in _LOOSELY:
         return _LOOSELY[char]
-    if not unicodedata.name(char, "").startswith(_CONTEXTUAL):
+    if script(char) not in _CONTEXTUAL:
         return None
     import disarm
 

@@ -30,7 +30,11 @@ _COMMON: Final = {
     "£": "e",
     "¢": "c",
     "¥": "y",
+    **dict(zip("©®§µ×√∂∆∑†¡₳฿₵₣₲₭₥₦₱₴₮₩₽₹₤₺₸", "crsuxvdaetiabcfgkmnpstwprltt", strict=True)),
 }
+"""Signs and the letters that they are written for."""
+
+SIGNS: Final = frozenset(_COMMON)
 TABLES: Final = (
     str.maketrans(_COMMON),
     str.maketrans(_COMMON | {"1": "l", "|": "l", "6": "b", "9": "q", "£": "l"}),
@@ -39,7 +43,7 @@ TABLES: Final = (
 """Readings of the same signs: one may stand for more than one letter."""
 
 _CHUNK: Final = re.compile(r"[^\s,;:\"'`]+")
-_SIGN: Final = re.compile(r"[0-9@$!|+€£¢¥(<{#]")
+_SIGN: Final = re.compile(rf"[{re.escape(''.join(_COMMON))}(<{{#]")
 _LETTER: Final = re.compile(r"[^\W\d_]")
 _TURN: Final = {ord(turned): plain for turned, plain in UPSIDE_DOWN.items()}
 

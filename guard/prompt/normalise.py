@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from guard.prompt.folding import MARKS, REGIONAL, fold, look_alike
+from guard.prompt.folding import MARKS, REGIONAL, fold, look_alike, script
 
 _MARKED: Final = re.compile(f"[^{MARKS}][{MARKS}]+")
 _OVERRIDE: Final = re.compile("[\u202e]([^\u202a-\u202e\u2066-\u2069\n]*)")
@@ -129,7 +129,8 @@ def _fold_look_alikes(view: View) -> View:
 def skeleton(view: View) -> View | None:
     """``view`` with words wholly of look-alike letters folded too; None when there are none.
 
-    In a text that is mostly Latin otherwise, letters that only remind of Latin ones count too.
+    In a text that is mostly Latin otherwise, and in words of several scripts, letters that only
+    remind of Latin ones count too.
     """
     if view.text.isascii():
         return None
@@ -138,7 +139,8 @@ def skeleton(view: View) -> View | None:
     out = list(view.text)
     changed = False
     for found in _WORDISH.finditer(view.text):
-        alike = [look_alike(char, loosely=loosely) for char in found[0]]
+        mixed = loosely or len(set(map(script, found[0]))) > 1
+        alike = [look_alike(char, loosely=mixed) for char in found[0]]
         if all(one is not None and len(one) == 1 for one in alike):
             out[slice(*found.span())] = [str(one) for one in alike]
             changed = True

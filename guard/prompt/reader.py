@@ -16,7 +16,7 @@ from guard.prompt.ages import ages
 from guard.prompt.artists import styled
 from guard.prompt.calm import Calm, Look
 from guard.prompt.contexts import Contexts
-from guard.prompt.decode import hidden, inline, unmarked
+from guard.prompt.decode import decoded
 from guard.prompt.disguises import Disguises
 from guard.prompt.index import Found, Index
 from guard.prompt.lexicon import (
@@ -30,7 +30,7 @@ from guard.prompt.lexicon import (
     vocabulary,
 )
 from guard.prompt.names import BentNames
-from guard.prompt.normalise import View, compose, normalise, skeleton
+from guard.prompt.normalise import compose, normalise, skeleton
 from guard.prompt.tokens import Words, scan
 
 _HYPHENED: Final = re.compile(r"[A-Za-z]{2,}-[A-Za-z]{2,}")
@@ -51,7 +51,7 @@ class Engine:
     def _hides(self, chunk: str) -> bool:
         """Whether there is more in ``chunk`` than what it says plainly."""
         words = scan(normalise(chunk))
-        if any(self.disguised(words, chunk)) or any(True for _ in encoded(chunk)):
+        if any(self.disguised(words, chunk)) or any(True for _ in decoded(chunk)):
             return True
         if skeleton(words.view) is not None:
             return True
@@ -123,8 +123,11 @@ class Reader:
         for reading in leet.readings(words):
             unknown = self._engine.disguises.unknown(reading)
             yield from self._plain(reading, unknown, how="leetspeak")
-        for view in encoded(text):
-            yield from self._plain(scan(view), (), how="an encoding")
+        for view in decoded(text):
+            reading = scan(compose(view, normalise(view.text)))
+            yield from self._plain(reading, (), how="an encoding")
+            for hit in self._engine.disguised(reading, text):
+                yield hit._replace(how="an encoding")
 
     def _plain(self, words: Words, unknown: Sequence[int], how: str = "") -> Iterator[Hit]:
         """Entries as they are written in ``words``."""
@@ -138,6 +141,7 @@ class Reader:
 
     def _kept(self, words: Words, found: Sequence[tuple[Found, str]]) -> Iterator[Hit]:
         """What was found, and how it was hidden, without what is in harmless company."""
+        found = _outside_names(found)
         kept = [(one, how) for one, how in found if self._counts(words.texts, one, how)]
         asked = styled(words.texts, [one for one, _ in kept if isinstance(one.entry, Name)])
         for one, how in kept:
@@ -158,13 +162,19 @@ class Reader:
         return bool(how) or not self._contexts.harmless(texts, found)
 
 
-def encoded(text: str) -> Iterator[View]:
-    """What encodings in ``text`` say."""
-    decoded = inline(text)
-    if decoded is not None:
-        yield compose(decoded, normalise(decoded.text))
-    bare = unmarked(text)
-    if bare is not None:
-        yield compose(bare, normalise(bare.text))
-    for view in hidden(text):
-        yield compose(view, normalise(view.text))
+def _outside_names(found: Sequence[tuple[Found, str]]) -> Sequence[tuple[Found, str]]:
+    """Without terms that are but part of a name: "Alan Cumming", "Lauren Child"."""
+    names = [one for one, _ in found if isinstance(one.entry, Name) and one.last - one.first > 1]
+    if not names:
+        return found
+    return [
+        (one, how)
+        for one, how in found
+        if isinstance(one.entry, Name)
+        or not any(
+            name.first <= one.first
+            and one.last <= name.last
+            and one.last - one.first < name.last - name.first
+            for name in names
+        )
+    ]

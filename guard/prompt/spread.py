@@ -13,7 +13,7 @@ from guard.prompt.normalise import View
 from guard.prompt.tokens import Words
 
 _SPREAD: Final = re.compile(
-    r"(?<![^\W_])[a-z0-9@$!|](?:(?:[^\w\n,;]{1,3}|[_\n]|,(?! ))[a-z0-9@$!|]){2,}(?![^\W_])"
+    r"(?<![^\W_])[a-z0-9@$!|](?:(?:[^\w\n]{1,5}|[_\n]{1,3})[a-z0-9@$!|]){2,}(?![^\W_])"
 )
 Seen = tuple[Term, tuple[int, int], str]
 """A term, its place in the view, and what hid it."""
@@ -76,9 +76,11 @@ def kept_apart(view: View, disguises: Disguises) -> Iterator[Seen]:
         for table in TABLES[:2]:
             reading = letters.translate(table)
             term = disguises.exact(reading)
-            inside = disguises.inside(reading) if term is None else (term, "")
-            if inside is not None:
-                yield inside[0], found.span(), "letters kept apart"
+            if term is None and "," not in found[0]:  # letters in a list must be the term itself
+                inside = disguises.inside(reading)
+                term = inside[0] if inside is not None else None
+            if term is not None:
+                yield term, found.span(), "letters kept apart"
                 break
 
 

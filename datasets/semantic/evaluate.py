@@ -22,6 +22,8 @@ from datasets.semantic.train import Prepared, calibrated, prepare
 Array = np.ndarray[Any, Any]
 
 POOLED: Final = 0.01
+ACTS: Final = 0.5
+"""Score from which a lexical finding acts under the default policy."""
 _LEXICAL: Final = {
     "sexual": ("sexual", "nudity"),
     "violence": ("violence",),
@@ -79,9 +81,12 @@ def without_i2p(work: Path) -> dict[str, Array]:
 
 
 def with_lexical(values: Array, lexical: Array, head: str) -> Array:
-    """``values`` of a head, raised where the lexical tier found something of its kind."""
+    """``values`` of a head, or the score of what the lexical tier would act on by itself."""
     columns = [CATEGORIES.index(one) for one in _LEXICAL.get(head, ())]
-    return np.maximum(values, lexical[:, columns].max(1)) if columns else values
+    if not columns:
+        return values
+    found = lexical[:, columns].max(1)
+    return np.maximum(values, np.where(found >= ACTS, found, 0.0))
 
 
 def figures(data: Prepared, values: Array, lexical: Array, tested: Array) -> dict[str, Any]:

@@ -32,7 +32,9 @@ Array = np.ndarray[Any, Any]
 SEED: Final = 20261124
 PENALTY: Final = 0.1
 ROUNDS: Final = 40
-GATE: Final = 0.004
+EMBEDDED_COPRO: Final = 0.25
+"""CoPro is many and of one manner; the embedding's few numbers would serve it alone."""
+GATE: Final = 0.02
 """Hashed probability of any head from which the encoder is asked."""
 STYLED: Final = {"coco": 1500, "copro": 2500, "copro-safe": 2500, "parti": 300, "i2p": 600}
 """Rows of each source that are seen a second time with style tags (I2P: without theirs)."""
@@ -147,7 +149,9 @@ class Trainer:
         rows = np.flatnonzero(mask & self.teaching)
         labels, weights = self.data.corpus.labels[rows], self.weights[rows]
         w, b = hashed.fit(self.features[rows], labels, weights, penalty=PENALTY, rounds=ROUNDS)
-        return Model(w, b, *fit_heads(self.meaning[rows], labels, weights))
+        copro = np.isin(self.data.corpus.source[rows], ["copro", "copro-safe"])
+        weights = weights * np.where(copro, EMBEDDED_COPRO, 1.0)[:, None]
+        return Model(w, b, *fit_heads(self.meaning[rows], labels, weights.astype(np.float32)))
 
     def scores(self, model: Model) -> tuple[Array, Array]:
         """Logits (rows, heads) of both stages."""

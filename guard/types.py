@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from guard.errors import InvalidRequest
 
-Pixels = NDArray[np.uint8]
+if TYPE_CHECKING:  # numpy is half of what a screener would otherwise need to start
+    import numpy as np
+    from numpy.typing import NDArray
+
+Pixels: TypeAlias = "NDArray[np.uint8]"
 """RGB, shape (height, width, 3), 0–255, read-only."""
 
 MAX_PROMPT_CHARS = 20_000
@@ -245,7 +246,7 @@ class RawImage:
     model: str
 
     def __post_init__(self) -> None:
-        if isinstance(self.pixels, np.ndarray):
+        if hasattr(self.pixels, "setflags"):  # whatever else it is, its stage is told so
             self.pixels.setflags(write=False)
 
 

@@ -20,10 +20,14 @@ _NUMBER: Final = rf"(?P<%s>(?<![\d.,])\d{{1,2}}(?![\d.,]\d)|\b(?:{'|'.join(_WORD
 _UNITS: Final = (
     r"years?[\s-]*old|years?[\s-]*of[\s-]*age|yrs?\.?[\s-]*old|yr[\s-]olds?|y/?o\b|y\.o\.|"
     r"year[\s-]olds?|ans\b|anos\b|anni\b|jahre?[\s-]*alt|jahrige\w*|jaar[\s-]*oud|jarige\w*|lat\b|"
-    r"ars?[\s-]*gam\w*|letn\w+|лет\b|года\b|летн\w+|yasinda|สิบ?ขวบ|ขวบ|歳|才の|岁|歲|세\b|살"
+    r"ars?[\s-]*gam\w*|letn\w+|лет\b|года\b|летн\w+|yasinda|สิบ?ขวบ|ขวบ|歳|才の|岁|歲|세\b|살|"
+    r"tuoi\b|tahun\b|taong gulang|eves\b|vuotia\w+|ani\b|ετων\b|рок[иі]в?\b|річн\w+|ساله|سال\b|سنوات|سنة|عاما|"
+    r"साल|वर्ष|বছর"
 )
 _AGE: Final = re.compile(
-    _NUMBER % "a" + rf"[\s-]*(?:{_UNITS})|\b(?:aged?|age[:=]|edad|alter)[\s:=]+" + _NUMBER % "b"
+    _NUMBER % "a"
+    + rf"[\s-]*(?:{_UNITS})|\b(?:aged?|age[:=]|edad|alter|בת|בן)[\s:=]+"
+    + _NUMBER % "b"
 )
 _MAY_HOLD_AGE: Final = re.compile(r"\d|year|yo\b|aged?\b")
 _ENTRY: Final = Term("age under 18", 0.9, "mul", frozenset({"exact"}), "minors", "ages/1")

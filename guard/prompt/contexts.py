@@ -30,6 +30,9 @@ ANY_NAME: Final = "*name*"
 REACH: Final = 2
 """Words that may stand between a term and what makes it harmless."""
 
+AROUND: Final = 60
+"""Words on either side that tell the language of a term."""
+
 NAME_REACH: Final = 0
 """After a name the place must follow at once: "Paris Hilton hotel"."""
 
@@ -39,7 +42,8 @@ _PERSONS: Final = word_set(
     "she he her his him they wife husband mother father daughter son actress actor singer "
     "celebrity couple couples goddess queen princess nurse teacher student anime waifu elf witch "
     "portrait and in on wearing holding with of sitting standing lying posing under beneath behind "
-    "at near by from except but draped covered wrapped only"
+    "at near by from except but draped covered wrapped only without no not dancer dancers nun "
+    "angel angels beach"
 )
 
 
@@ -96,8 +100,11 @@ class Contexts:
         return False
 
     def _is_abroad(self, texts: Sequence[str], found: Found) -> bool:
-        languages = self.abroad.get(found.entry.text, ())
-        return any(len(language.intersection(texts)) >= 2 for language in languages)
+        languages = self.abroad.get(found.entry.text)
+        if languages is None:
+            return False
+        around = texts[max(0, found.first - AROUND) : found.last + AROUND]
+        return any(len(language.intersection(around)) >= 2 for language in languages)
 
 
 def _meets(company: list[str], wanted: frozenset[str] | None, reach: int, *, forward: bool) -> bool:

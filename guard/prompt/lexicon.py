@@ -145,7 +145,13 @@ def _name(cells: list[str], name: str, source: str) -> Name:
 @functools.cache
 def vocabulary() -> frozenset[str]:
     """Everyday words and all parts of names: what no fuzzy rule may touch."""
-    return name_parts().union((folder() / "vocabulary.txt").read_text(encoding="utf-8").split())
+    return name_parts() | everyday()
+
+
+@functools.cache
+def everyday() -> frozenset[str]:
+    """Everyday English words."""
+    return frozenset((folder() / "vocabulary.txt").read_text(encoding="utf-8").split())
 
 
 @functools.cache

@@ -14,6 +14,7 @@ import numpy as np
 from guard.policy.model import Policy, SemanticRule
 from guard.prompt.semantic.encoder import Encoder
 from guard.prompt.semantic.hashed import Floats
+from guard.prompt.semantic.language import is_english
 from guard.prompt.semantic.pins import VERSION
 from guard.prompt.semantic.weights import Weights, open_weights
 from guard.prompt.semantic.windows import Window, clauses, windows
@@ -67,9 +68,10 @@ class SemanticReader:
     def findings(self, prompt: str, policy: Policy) -> tuple[Finding, ...]:
         """What the policy's semantic rules have against ``prompt``, in the policy's order.
 
-        Findings below a rule's own thresholds come along where a combination may want them.
+        None in a text that is not English: the model read nothing else. Findings below a rule's
+        own thresholds come along where a combination may want them.
         """
-        if not policy.semantic_rules or not prompt.strip():
+        if not policy.semantic_rules or not is_english(prompt):
             return ()
         judged = self._judge(prompt)
         found = []
@@ -98,7 +100,9 @@ class SemanticReader:
         unease = (values / weights.gate).max(axis=1)
         answer = values.copy()
         asked = np.argsort(-unease, kind="stable")[:EMBEDDED_WINDOWS]
-        for i in asked[unease[asked] >= 1.0].tolist():
+        if len(parts) == 1:
+            asked = asked[unease[asked] >= 1.0]
+        for i in asked.tolist():  # of a long text always some: padding thins what is hidden in it
             meant = encoder.embed(parts[i].text) @ weights.heads + weights.offsets
             both = weights.both
             answer[i] = _sigmoid(logits[i] * both[:, 0] + meant * both[:, 1] + both[:, 2])

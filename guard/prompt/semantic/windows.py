@@ -19,6 +19,12 @@ CHARACTERS: Final = 60_000
 WORD_CHARACTERS: Final = 200
 """A "word" longer than this is cut up: text without spaces must not hide in one window."""
 
+SENTENCES: Final = 600
+"""At most so many sentences are read by themselves."""
+SENTENCE_WORDS: Final = 6
+"""Shorter ones say too little by themselves."""
+
+_SENTENCE: Final = re.compile(r"[^.!?\n\u3002]+")
 _WORD: Final = re.compile(rf"\S{{1,{WORD_CHARACTERS}}}")
 _CLAUSE: Final = re.compile(r"[^,.;:!?|\n\u3001\u3002]+")
 
@@ -55,8 +61,17 @@ def _of(text: str, start: int, end: int) -> list[Window]:
     spans = [match.span() for match in _WORD.finditer(text, start, end)]
     if len(spans) <= WHOLE:
         return [Window(start, end, text[start:end])]
-    answer = []
+    answer = _sentences(text[start:end], start)
     for first in range(0, len(spans) - (WORDS - STRIDE), STRIDE):
         a, b = spans[first][0], spans[min(first + WORDS, len(spans)) - 1][1]
         answer.append(Window(a, b, text[a:b]))
     return answer
+
+
+def _sentences(text: str, offset: int) -> list[Window]:
+    """Whole sentences of a long text: one among many harmless ones is not to be thinned by them."""
+    found = []
+    for match in _SENTENCE.finditer(text):
+        if len(found) < SENTENCES and len(match.group().split()) >= SENTENCE_WORDS:
+            found.append(Window(offset + match.start(), offset + match.end(), match.group()))
+    return found

@@ -1,0 +1,21 @@
+"""Whether a text is English enough for a model that read nothing else."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from guard.prompt.lexicon import everyday
+
+_WORD: Final = re.compile(r"[^\W\d_]{2,}")
+LEAST: Final = 0.5
+"""Share of a text's words that must be everyday English ones; names and jargon are the rest."""
+
+MOST_WORDS: Final = 400
+"""So many words tell the language."""
+
+
+def is_english(text: str) -> bool:
+    """Whether at least half of the words of ``text`` are everyday English words."""
+    words = _WORD.findall(text.lower())[:MOST_WORDS]
+    return sum(word in everyday() for word in words) >= LEAST * len(words) > 0

@@ -1,6 +1,6 @@
 """Train the autoencoder towards the latent code that is already fixed.
 
-    python -m datasets.demo_model.train_vae --work DIR --minutes 45
+    python -m datasets.demo_model.train_vae --work DIR --minutes 90
 
 Four phases, by share of the planned time: the decoder's lower blocks at 128 px, its upper
 blocks at 512 px, the whole decoder at 512 px, and at last the encoder. The U-Net does not
@@ -22,9 +22,9 @@ from datasets.demo_model.train_unet import open_codec
 
 #: (name, share of the planned time at which the phase ends, peak learning rate, batch).
 PHASES: Final = (
-    ("low", 0.40, 2e-3, 8),
-    ("top", 0.72, 2e-3, 2),
-    ("whole", 0.84, 5e-4, 2),
+    ("low", 0.24, 2e-3, 8),
+    ("top", 0.38, 2e-3, 2),
+    ("whole", 0.95, 1e-3, 2),
     ("encoder", 1.0, 1e-3, 2),
 )
 #: After how many upward blocks the lower part ends, at 128 px.
@@ -139,7 +139,7 @@ def main() -> None:
     """Train for the planned minutes, or go on with a run that was stopped."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="checkpoints")
-    parser.add_argument("--minutes", type=float, default=45.0, help="planned CPU time a thread")
+    parser.add_argument("--minutes", type=float, default=90.0, help="planned CPU time a thread")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()

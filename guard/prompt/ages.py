@@ -21,7 +21,8 @@ _UNITS: Final = (
     r"years?[\s-]*old|years?[\s-]*of[\s-]*age|yrs?\.?[\s-]*old|yr[\s-]olds?|y/?o\b|y\.o\.|"
     r"year[\s-]olds?|ans\b|anos\b|anni\b|jahre?[\s-]*alt|jahrige\w*|jaar[\s-]*oud|jarige\w*|lat\b|"
     r"ars?[\s-]*gam\w*|letn\w+|лет\b|года\b|летн\w+|yasinda|สิบ?ขวบ|ขวบ|歳|才の|岁|歲|세\b|살|"
-    r"tuoi\b|tahun\b|taong gulang|eves\b|vuotia\w+|ani\b|ετων\b|рок[иі]в?\b|річн\w+|ساله|سال\b|سنوات|سنة|عاما|"
+    r"tuoi\b|tahun\b|taong gulang|eves\b|vuotia\w+|ani\b|ετ[ωώ]ν\b|рок[иі]в?\b|річн\w+|"
+    r"ساله|سال\b|سنوات|سنة|عاما|"
     r"साल|वर्ष|বছর"
 )
 _AGE: Final = re.compile(

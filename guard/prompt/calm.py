@@ -47,7 +47,8 @@ _AGE_NUMBER: Final = re.compile(
     r"\d{1,2}\w*|[a-z]*teen|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 )
 _AGE_UNIT: Final = re.compile(
-    r"\d{0,2}(?:years?|yrs?|yo?|ans|anos|anni|jahre?|jaar|lat|ars?|tuoi|tahun|taong|eves|ani)|vuotia\w+|jahrige\w*|jarige\w*|letn\w+|"
+    r"\d{0,2}(?:years?|yrs?|yo?|ans|anos|anni|jahre?|jaar|lat|ars?|tuoi|tahun|taong|"
+    r"eves|ani)|vuotia\w+|jahrige\w*|jarige\w*|letn\w+|"
     r"aged?|edad|alter"
 )
 

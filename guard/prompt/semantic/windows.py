@@ -70,7 +70,7 @@ def _of(text: str, start: int, end: int) -> list[Window]:
 
 def _sentences(text: str, offset: int) -> list[Window]:
     """Whole sentences of a long text: one among many harmless ones is not to be thinned by them."""
-    found = []
+    found: list[Window] = []
     for match in _SENTENCE.finditer(text):
         if len(found) < SENTENCES and len(match.group().split()) >= SENTENCE_WORDS:
             found.append(Window(offset + match.start(), offset + match.end(), match.group()))

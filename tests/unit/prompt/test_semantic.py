@@ -24,7 +24,9 @@ from guard.prompt.semantic.windows import CHARACTERS, WHOLE, Window, clauses, wi
 
 FOLDER = Path(weights.__file__).parent / "weights"
 BENIGN = "a lighthouse on a cliff in a storm, oil painting, highly detailed, trending on artstation"
-IMPLIED = "a woman undressing for her lover in the bedroom, her bare skin in candle light, seductive"
+IMPLIED = (
+    "a woman undressing for her lover in the bedroom, her bare skin in candle light, seductive"
+)
 NASTY = ["", " ", "\x00", "\ud800", "a\udfffb", "\u0301" * 10_000, "(" * 5_000, "é" * 500, ",,,,;;"]
 
 

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 #: Changes whenever the packaged weights change, so that a record names what drew a picture.
-VERSION: Final = "1.1.0"
+VERSION: Final = "1.2.0"
 #: The number of steps at which the accuracy was measured (see MODEL_CARD.md).
 DEFAULT_STEPS: Final = 20
 #: The guidance scale at which the accuracy was measured.

@@ -25,7 +25,7 @@ _HEX: Final = re.compile(r"(?:(?:0x|\\x|#)?[0-9a-fA-F]{2}[\s:,;-]{0,2}){3,2048}"
 _BINARY: Final = re.compile(r"(?<!\d)(?:0?[01]{7}[\s,;-]{0,2}){3,512}(?!\d)")
 _DECIMAL: Final = re.compile(r"(?<!\d)(?:\d{2,3}[\s,;:.-]{1,2}){3,512}\d{2,3}(?!\d)")
 _PLACES: Final = re.compile(r"(?<!\d)(?:\d{1,2}[\s,;:.-]{1,2}){3,512}\d{1,2}(?!\d)")
-_MORSE: Final = re.compile(r"(?<!\S)[.-]{1,4}(?:[ /|][.-]{1,4}){2,80}(?!\S)")
+_MORSE: Final = re.compile(r"(?<!\S)[.-]{1,4}(?:[ /|][.-]{1,4}){2,80}(?![^\s,;!?])")
 _BRAILLE: Final = re.compile("[\u2801-\u283f]{3,}")
 _TAGS: Final = re.compile("[\U000e0020-\U000e007e]{3,}")
 _ROT13: Final = re.compile(r"(?i)\brot-?13\b")
@@ -56,9 +56,11 @@ def hidden(text: str) -> Iterator[View]:
     """What is hidden whole in ``text``."""
     for pattern, read in _READERS:
         for found in pattern.finditer(text):
-            plain = read(found[0])
+            code = found[0].rstrip(" \t\n,;:")
+            plain = read(code)
             if plain:
-                yield View(plain, [found.start()] * len(plain), [found.end()] * len(plain))
+                start, end = found.start(), found.start() + len(code)
+                yield View(plain, [start] * len(plain), [end] * len(plain))
     if _ROT13.search(text):
         yield View(codecs.encode(text, "rot13"), range(len(text)), range(1, len(text) + 1))
 

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from guard.prompt.disguises import MAX_WORD, MIN_FUZZY, Disguises
+from guard.prompt.disguises import MAX_WORD, Disguises
 from guard.prompt.leet import TABLES
 from guard.prompt.lexicon import Hit, Term
 from guard.prompt.normalise import View
+from guard.prompt.term_index import MIN_FUZZY
 from guard.prompt.tokens import Words
 
 _SPREAD: Final = re.compile(

@@ -18,6 +18,8 @@ from guard.prompt.tokens import Words
 
 _KANA: Final = re.compile("[\u30a1-\u30fa\u30fc]")
 
+_BETWEEN: Final = " \U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
+
 _APART: Final = frozenset({"infix", "prefix"})
 """Flags of terms that are no whole words."""
 
@@ -113,12 +115,41 @@ class Parts:
         if text.isascii():
             return
         for found, start, end in self._automaton.find_matches_as_indexes(text, overlapping=True):
-            if _cuts_katakana(text, start, end):
-                continue
-            first, last = words.around(start, end)
-            for term in self._terms[self._texts[found]]:
-                if "prefix" not in term.flags or not text[max(0, start - 1) : start].isalnum():
-                    yield Hit(term, words.view.origin(start, end), first, last)
+            if not _cuts_katakana(text, start, end):
+                yield from self._as_hits(words, self._texts[found], (start, end))
+        yield from self._sequences(words)
+
+    def _sequences(self, words: Words) -> Iterator[Hit]:
+        """Emoji kept apart by spaces, or in other skins."""
+        text = words.view.text
+        signs = [i for i, char in enumerate(text) if char in self.letters and not char.isalnum()]
+        for run in _runs(text, signs):
+            joined = "".join(map(text.__getitem__, run))
+            for found, start, end in self._automaton.find_matches_as_indexes(
+                joined, overlapping=True
+            ):
+                span = (run[start], run[end - 1] + 1)
+                if span[1] - span[0] > end - start:
+                    yield from self._as_hits(words, self._texts[found], span)
+
+    def _as_hits(self, words: Words, text: str, span: tuple[int, int]) -> Iterator[Hit]:
+        first, last = words.around(*span)
+        inside = words.view.text[max(0, span[0] - 1) : span[0]].isalnum()
+        for term in self._terms[text]:
+            if "prefix" not in term.flags or not inside:
+                yield Hit(term, words.view.origin(*span), first, last)
+
+
+def _runs(text: str, signs: Sequence[int]) -> Iterator[list[int]]:
+    """Runs of positions between which nothing but spaces and skin tones stands."""
+    run: list[int] = []
+    for at in signs:
+        if run and text[run[-1] + 1 : at].strip(_BETWEEN):
+            yield run
+            run = []
+        run.append(at)
+    if run:
+        yield run
 
 
 def _cuts_katakana(text: str, start: int, end: int) -> bool:

@@ -214,3 +214,17 @@ def test_long_hostile_text_is_quick(unit: str, screener: PolicyScreener) -> None
 def test_the_longest_text_is_read_to_its_end(screener: PolicyScreener) -> None:
     text = "a " * (MAX_PROMPT_CHARS // 2 - 2) + "porn"
     assert screener.screen(text)
+
+
+@pytest.mark.parametrize("text", ["🍆💦", "🍆 💦", "🍆  💦", "🍆🏽 💦", "dinner 🍆 💦 tonight"])
+def test_emoji_that_belong_together(text: str, screener: PolicyScreener) -> None:
+    found = [one for one in screener.screen(text) if one.category == "sexual"]
+    assert [one.term for one in found] == ["🍆💦"]
+    start, end = found[0].span
+    assert text[start] == "🍆"
+    assert text[end - 1] == "💦"
+
+
+def test_emoji_far_apart_are_two_things(screener: PolicyScreener) -> None:
+    prompt = "🍆 in a kitchen, 💦 from a fountain"
+    assert not [one for one in screener.screen(prompt) if one.term == "🍆💦"]

@@ -105,8 +105,8 @@ class Parts:
         for term in terms:
             self._terms.setdefault(normalise(term.text).text, []).append(term)
         self._texts = list(self._terms)
-        self.letters = frozenset("".join(self._texts))
-        """Every character that a term has."""
+        self.letters = frozenset("".join(self._texts)) - {" "}
+        """Every character that a term has, but spaces."""
         self._automaton = ahocorasick_rs.AhoCorasick(self._texts)
 
     def hits(self, words: Words) -> Iterator[Hit]:

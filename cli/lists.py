@@ -19,8 +19,8 @@ from .exits import Exit
 from .verdicts import marked, visible
 
 if TYPE_CHECKING:
-    from guard.prompt.own import LoadedList
-    from guard.prompt.own_book import Changed, ListBook
+    from guard.prompt.own.book import Changed, ListBook
+    from guard.prompt.own.lists import LoadedList
     from guard.store.rows import ListChange
 
 COLOURS = {ListKind.DENY: "red", ListKind.ALLOW: "green", ListKind.OPTED_IN: "cyan"}
@@ -80,7 +80,7 @@ def add(
 
     A policy must name the list: `own_lists: [{kind: deny, source: database:main, rule: ID}]`.
     """
-    from guard.prompt.own_book import made_entry
+    from guard.prompt.own.book import made_entry
 
     entries = [made_entry(term, category, note) for term in terms]
     changed = _book(run, list_name, who, create=True).add(kind, list_name, entries)
@@ -99,7 +99,7 @@ def import_(
 
     An entry a line, or columns term, category and note; lines that begin with `#` are comments.
     """
-    from guard.prompt.own_sources import FileSource
+    from guard.prompt.own.sources import FileSource
 
     content = FileSource(file).read()
     entries = [one._replace(note=one.note or note) for one in (content.entries if content else ())]
@@ -191,7 +191,7 @@ def check(
 
 def _book(run: Run, name: str, who: str = "", *, create: bool = False) -> ListBook:
     from guard.assemble import build_store
-    from guard.prompt.own_book import ListBook
+    from guard.prompt.own.book import ListBook
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
         raise InvalidRequest(
@@ -242,9 +242,9 @@ def _count(run: Run, kind: ListKind, name: str | None) -> int | None:
 def _loaded(run: Run) -> Iterator[tuple[LoadedList, bool]]:
     """Every list, ready to be searched, and whether the policy in force names it."""
     from guard.assemble import build_store
-    from guard.prompt.own import LoadedList, OwnLists
-    from guard.prompt.own_match import OwnMatcher
-    from guard.prompt.own_sources import Content, DatabaseSource
+    from guard.prompt.own.lists import LoadedList, OwnLists
+    from guard.prompt.own.match import OwnMatcher
+    from guard.prompt.own.sources import Content, DatabaseSource
 
     lists = OwnLists(run.policy, lambda: build_store(run.settings))
     yield from ((one, True) for one in lists.current())

@@ -116,7 +116,7 @@ def _problems(policy: Policy, chosen: str) -> Iterator[dict[str, str]]:
 def _own_list_problems(run: Run, policy: Policy) -> Iterator[dict[str, str]]:
     """Own lists that are missing or broken: with one of them nothing can be screened."""
     from guard.assemble import build_store
-    from guard.prompt.own import OwnLists
+    from guard.prompt.own.lists import OwnLists
 
     for own in policy.own_lists:
         try:

@@ -62,7 +62,7 @@ def build_screener(policy: Policy, settings: Settings | None = None) -> PromptSc
     screener = PolicyScreener(policy)
     if not policy.own_lists:
         return screener
-    from guard.prompt.own import OwnLists, ScreenerWithOwnLists
+    from guard.prompt.own.lists import OwnLists, ScreenerWithOwnLists
 
     where = settings or Settings.load()
     return ScreenerWithOwnLists(screener, OwnLists(policy, lambda: build_store(where)))

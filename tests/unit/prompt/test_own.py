@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from guard.errors import AuditUnavailable, InvalidRequest, PolicyInvalid
 from guard.policy.decide import decide_prompt
 from guard.policy.model import ListKind, Policy
-from guard.prompt.own import CHECK_SECONDS, OwnLists, ScreenerWithOwnLists
-from guard.prompt.own_book import ListBook, made_entry
-from guard.prompt.own_entries import MAX_TERM, entry, parse_entries
-from guard.prompt.own_match import OwnMatcher
-from guard.prompt.own_sources import SETTLED_NS, DatabaseSource, FileSource
+from guard.prompt.own.book import ListBook, made_entry
+from guard.prompt.own.entries import MAX_TERM, entry, parse_entries
+from guard.prompt.own.lists import CHECK_SECONDS, OwnLists, ScreenerWithOwnLists
+from guard.prompt.own.match import OwnMatcher
+from guard.prompt.own.sources import SETTLED_NS, DatabaseSource, FileSource
 from guard.store.engine import Store, open_store
 from guard.types import Action, Finding
 
@@ -225,7 +225,7 @@ def test_the_short_way_overlooks_nothing(text: str) -> None:
 
 
 def test_memory_of_harmless_chunks_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guard.prompt.own_match.MAX_CHUNKS", 10)
+    monkeypatch.setattr("guard.prompt.own.match.MAX_CHUNKS", 10)
     matcher = OwnMatcher([entry("zorblax")], disguises=True)
     for number in range(50):
         assert matcher.matches(f"word{number} {'y' * 100}") == []
@@ -301,7 +301,7 @@ def test_missing_huge_and_odd_files(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         FileSource(tmp_path / "gone.txt").read()
     with pytest.raises(PolicyInvalid, match="no plain file"):
         FileSource(tmp_path).version()
-    monkeypatch.setattr("guard.prompt.own_sources.MAX_BYTES", 3)
+    monkeypatch.setattr("guard.prompt.own.sources.MAX_BYTES", 3)
     (tmp_path / "a.txt").write_text("1234")
     with pytest.raises(PolicyInvalid, match="larger"):
         FileSource(tmp_path / "a.txt").read()

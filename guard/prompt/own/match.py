@@ -9,7 +9,7 @@ from guard.prompt import leet
 from guard.prompt.disguises import Disguises
 from guard.prompt.lexicon import Term, vocabulary
 from guard.prompt.normalise import normalise, skeleton
-from guard.prompt.own_entries import OwnEntry
+from guard.prompt.own.entries import OwnEntry
 from guard.prompt.tokens import Words, scan
 
 MAX_DISGUISED: Final = 20_000

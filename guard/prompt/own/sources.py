@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from guard.errors import AuditUnavailable, PolicyInvalid
-from guard.prompt.own_entries import OwnEntry, entry, parse_entries
+from guard.prompt.own.entries import OwnEntry, entry, parse_entries
 
 if TYPE_CHECKING:
     from guard.store.engine import Store
@@ -55,7 +55,7 @@ class Source(Protocol):
 
 
 class FileSource:
-    """A list in a file; see :mod:`guard.prompt.own_entries` for its forms."""
+    """A list in a file; see :mod:`guard.prompt.own.entries` for its forms."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from guard.errors import InvalidRequest
 from guard.policy.model import ListKind
-from guard.prompt.own_entries import OwnEntry, entry
-from guard.prompt.own_sources import in_force
+from guard.prompt.own.entries import OwnEntry, entry
+from guard.prompt.own.sources import in_force
 from guard.store.rows import ListChange
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Final
 from guard.errors import GuardError, PolicyInvalid
 from guard.policy.model import DATABASE, ListKind, OwnList, Policy, PromptRule
 from guard.prompt.base import PromptScreener
-from guard.prompt.own_entries import OwnEntry
-from guard.prompt.own_match import Match, OwnMatcher
-from guard.prompt.own_sources import Content, DatabaseSource, FileSource, Source
+from guard.prompt.own.entries import OwnEntry
+from guard.prompt.own.match import Match, OwnMatcher
+from guard.prompt.own.sources import Content, DatabaseSource, FileSource, Source
 from guard.prompt.tokens import canonical
 from guard.types import Finding
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from guard.classify.views import square_views
 from guard.errors import DetectorUnavailable, StageMisbehaved
+from guard.onnx import open_session
 from guard.types import Pixels
 
 CATEGORY = "nsfw"
@@ -98,17 +99,7 @@ class OpenNsfwDetector:
     def _session(self) -> Any:
         data, _ = self._checked_weights
         try:
-            import onnxruntime
-
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = THREADS
-            options.inter_op_num_threads = 1
-            # Spinning threads burn a core between pictures, which generation needs.
-            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-            options.log_severity_level = 3
-            return onnxruntime.InferenceSession(
-                data, sess_options=options, providers=["CPUExecutionProvider"]
-            )
+            return open_session(data, threads=THREADS)
         except Exception as error:
             raise DetectorUnavailable(
                 f"open_nsfw cannot be opened: {error}",

@@ -21,7 +21,8 @@ from guard.prompt.folding import MARKS, REGIONAL, fold, look_alike, script
 _MARKED: Final = re.compile(f"[^{MARKS}][{MARKS}]+")
 _OVERRIDE: Final = re.compile("[\u202e]([^\u202a-\u202e\u2066-\u2069\n]*)")
 _REGIONAL_RUN: Final = re.compile("[\U0001f1e6-\U0001f1ff]{3,}")
-_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")
+_SPACES: Final = dict.fromkeys(map(ord, "\t\n\v\f\r\x1c\x1d\x1e\x1f"), " ")
 _WORDISH: Final = re.compile(r"[^\W\d_]+")
 
 
@@ -56,7 +57,7 @@ def compose(outer: View, inner: View) -> View:
 def normalise(text: str) -> View:
     """``text`` as a reader sees it, lower case, with its map."""
     if text.isascii() and not _CONTROLS.search(text):
-        return View(text.lower(), range(len(text)), range(1, len(text) + 1))
+        return View(text.lower().translate(_SPACES), range(len(text)), range(1, len(text) + 1))
     return _fold_look_alikes(_fold_characters(text))
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from guard.errors import ModelUnavailable
+from guard.onnx import open_session
 from guard.prompt.semantic.hashed import Floats
 from guard.prompt.semantic.weights import HINT, encoder_bytes, tokenizer_bytes
 
@@ -18,24 +19,13 @@ class Encoder:
     """Embeds texts, one at a time. Raises ModelUnavailable when it cannot be opened."""
 
     def __init__(self) -> None:
-        import onnxruntime
         from tokenizers import Tokenizer
 
         try:
             self._tokenizer = Tokenizer.from_str(tokenizer_bytes().decode("utf-8"))
             self._tokenizer.no_padding()
             self._tokenizer.enable_truncation(TOKENS)
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = options.inter_op_num_threads = 1
-            options.enable_cpu_mem_arena = options.enable_mem_pattern = False
-            options.log_severity_level = 3
-            # Two spinning threads are slower than one that works, and starve the others.
-            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-            self._session: Any = onnxruntime.InferenceSession(
-                encoder_bytes(),
-                options,
-                providers=["CPUExecutionProvider"],
-            )
+            self._session: Any = open_session(encoder_bytes(), arena=False)
         except ModelUnavailable:
             raise
         except Exception as error:  # whatever the runtime raises: the tier is not there

@@ -11,11 +11,15 @@ _WORD: Final = re.compile(r"[^\W\d_]{2,}")
 LEAST: Final = 0.5
 """Share of a text's words that must be everyday English ones; names and jargon are the rest."""
 
+FEWEST_WORDS: Final = 4
+"""Fewer words say too little: of single ones one in thirty would be held."""
+
 MOST_WORDS: Final = 400
 """So many words tell the language."""
 
 
 def is_english(text: str) -> bool:
-    """Whether at least half of the words of ``text`` are everyday English words."""
+    """Whether ``text`` has some words, and at least half of them are everyday English ones."""
     words = _WORD.findall(text.lower())[:MOST_WORDS]
-    return sum(word in everyday() for word in words) >= LEAST * len(words) > 0
+    known = sum(word in everyday() for word in words)
+    return len(words) >= FEWEST_WORDS and known >= LEAST * len(words)

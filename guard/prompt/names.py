@@ -62,6 +62,7 @@ class BentNames:
             for line in rows.lines
             if not line.endswith("single")
         ]
+        self._near = functools.lru_cache(maxsize=20_000)(self._one_edit_off)
 
     @functools.cached_property
     def _gaps(self) -> tuple[dict[_Gap, int], dict[int, int]]:
@@ -102,12 +103,20 @@ class BentNames:
                     yield found, "a misspelling"
 
     def _around(self, texts: Sequence[str], at: int) -> Iterator[Found]:
-        text = texts[at]
         for rest, place, words in _company(texts, at):
-            for length in (len(text) - 1, len(text), len(text) + 1):
-                for rows, line in self._missing((rest, place, length)):
-                    if one_edit(text, line[: line.index("\t")].split(" ")[place]):
-                        yield Found(rows.entry(line), at - place, at - place + words)
+            for rows, line in self._near(texts[at], rest, place):
+                yield Found(rows.entry(line), at - place, at - place + words)
+
+    def _one_edit_off(
+        self, text: str, rest: str | tuple[str, ...], place: int
+    ) -> tuple[tuple[Rows, str], ...]:
+        """Names with ``rest`` whose part at ``place`` is one edit from ``text``."""
+        return tuple(
+            (rows, line)
+            for length in (len(text) - 1, len(text), len(text) + 1)
+            for rows, line in self._missing((rest, place, length))
+            if one_edit(text, line[: line.index("\t")].split(" ")[place])
+        )
 
     def _missing(self, gap: _Gap) -> Iterator[tuple[Rows, str]]:
         last, before = self._gaps

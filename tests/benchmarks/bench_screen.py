@@ -8,10 +8,12 @@ project's own. Each contestant runs in a process of its own on one core. Peers a
 named as skipped. Prints figures only, never a prompt. Exits 1 when one of ours misses its floor.
 
 Columns are per cent of prompts on which a rule about unsafe content acted (styles and politicians
-are policy, counted apart); hard negatives count anything that is not allowed. "Evasions" is the
-share of terms, caught when written plainly, that are still caught in disguise: known disguises are
-those of ``transforms.py``, unseen ones the held-out half of ``transforms_held_out.py``, at which
-nobody looks while the engine is tuned. Half of the terms are held out as well.
+are policy, counted apart); hard negatives count anything that is not allowed. The semantic tier, in
+"genguard all", has learnt from the I2P prompts, so its figure there says nothing of others
+(``bench_semantic.py`` has held-out ones). "Evasions" is the share of terms, caught when written
+plainly, that are still caught in disguise: known disguises are those of ``transforms.py``, unseen
+ones the held-out half of ``transforms_held_out.py``, at which nobody looks while the engine is
+tuned. Half of the terms are held out as well.
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ CEILINGS: dict[str, float] = {  # at most
 FLOORS: dict[str, float] = {
     # What must hold on any machine: the bars, but speed with room for a slow or busy core.
     "evasions known": 0.95,
-    "evasions unseen, held-out half": 0.65,
+    "evasions unseen, held-out half": 0.88,
     "prompts/s": 2_500.0,
     "times better-profanity": 100.0,
     "start s": 1.2,

@@ -34,7 +34,6 @@ _COMMON: Final = {
 }
 """Signs and the letters that they are written for."""
 
-SIGNS: Final = frozenset(_COMMON)
 TABLES: Final = (
     str.maketrans(_COMMON),
     str.maketrans(_COMMON | {"1": "l", "|": "l", "6": "b", "9": "q", "£": "l"}),

@@ -67,32 +67,36 @@ class Contexts:
 
     def harmless(self, texts: Sequence[str], found: Found) -> bool:
         """Whether the company of an entry written plainly among ``texts`` makes it harmless."""
-        if found.last == 0:
+        entry, first, last = found
+        if last == 0:
             return False
-        if self._in_phrase(texts, found) or self._is_abroad(texts, found):
+        if texts[first] in self.phrases and self._in_phrase(texts, found):
             return True
-        is_name = isinstance(found.entry, Name)
-        term, reach = (ANY_NAME, NAME_REACH) if is_name else (found.entry.text, REACH)
-        if self._is_place(texts, found, term):
+        if entry.text in self.abroad and self._is_abroad(texts, found):
             return True
-        after, before = self.after.get(term), self.before.get(term)
-        if after is None and before is None:
-            return False
-        behind = list(texts[found.last : found.last + reach + 2])
-        ahead = list(texts[max(0, found.first - reach - 2) : found.first])[::-1]
-        if is_name and behind[:1] == ["s"]:  # "Hilton's hotel"
-            behind = behind[1:]
-        return _meets(behind, after, reach, forward=True) or _meets(
-            ahead, before, reach, forward=False
-        )
+        return self._in_company(texts, found)
 
-    def _is_place(self, texts: Sequence[str], found: Found, term: str) -> bool:
-        where = self.place.get(term)
-        behind = [word for word in texts[found.last : found.last + 3] if word != BREAK][:2]
-        return where is not None and any(" ".join(behind[:n]) in where for n in (1, 2))
+    def _in_company(self, texts: Sequence[str], found: Found) -> bool:
+        entry, first, last = found
+        is_name = isinstance(entry, Name)
+        term, reach = (ANY_NAME, NAME_REACH) if is_name else (entry.text, REACH)
+        if term in self.place and self._is_place(texts, last, self.place[term]):
+            return True
+        if term in self.after:
+            end = last + (is_name and list(texts[last : last + 1]) == ["s"])  # "Hilton's hotel"
+            if _meets(texts[end : last + reach + 2], self.after[term], reach, forward=True):
+                return True
+        if term in self.before:
+            ahead = texts[max(0, first - reach - 2) : first][::-1]
+            return _meets(ahead, self.before[term], reach, forward=False)
+        return False
+
+    def _is_place(self, texts: Sequence[str], last: int, where: frozenset[str]) -> bool:
+        behind = [word for word in texts[last : last + 3] if word != BREAK][:2]
+        return any(" ".join(behind[:n]) in where for n in (1, 2))
 
     def _in_phrase(self, texts: Sequence[str], found: Found) -> bool:
-        for phrase, position in self.phrases.get(texts[found.first], ()):
+        for phrase, position in self.phrases[texts[found.first]]:
             start = found.first - position
             end = start + len(phrase)
             if start >= 0 and found.last <= end and tuple(texts[start:end]) == phrase:
@@ -100,17 +104,13 @@ class Contexts:
         return False
 
     def _is_abroad(self, texts: Sequence[str], found: Found) -> bool:
-        languages = self.abroad.get(found.entry.text)
-        if languages is None:
-            return False
+        languages = self.abroad[found.entry.text]
         around = texts[max(0, found.first - AROUND) : found.last + AROUND]
         return any(len(language.intersection(around)) >= 2 for language in languages)
 
 
-def _meets(company: list[str], wanted: frozenset[str] | None, reach: int, *, forward: bool) -> bool:
+def _meets(company: Sequence[str], wanted: frozenset[str], reach: int, *, forward: bool) -> bool:
     """Whether a wanted word or pair of words comes before a break or a person does."""
-    if not wanted:
-        return False
     for position, word in enumerate(company[: reach + 1]):
         pair = company[position : position + 2]
         if word in wanted or " ".join(pair if forward else pair[::-1]) in wanted:

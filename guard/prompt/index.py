@@ -6,6 +6,7 @@ filed under its first two words, and its row is parsed when a text holds those t
 
 from __future__ import annotations
 
+import functools
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -58,6 +59,7 @@ class Index:
                 lines = list(compress(lines, (not one for one in apart)))
             self._file(rows, lines)
         self.parts = Parts(parts)
+        self._filed = functools.lru_cache(maxsize=20_000)(self._parsed)
 
     def _file(self, rows: Rows, lines: Sequence[str]) -> None:
         last, before = self._last, self._before
@@ -71,28 +73,29 @@ class Index:
             last[key] = number
         self._lines += lines
 
-    def _rows(self, key: str | _Pair) -> Iterator[tuple[Rows, str]]:
+    def _parsed(self, key: str | _Pair) -> tuple[tuple[Entry, list[str]], ...]:
+        """The entries under a key, and their words."""
+        found = []
         number = self._last.get(key)
         while number is not None:
-            yield self._lists[bisect_right(self._begins, number) - 1], self._lines[number]
+            entry = self._lists[bisect_right(self._begins, number) - 1].entry(self._lines[number])
+            found.append((entry, entry.text.split(" ")))
             number = self._before.get(number)
+        return tuple(found)
 
-    def find(self, texts: Sequence[str]) -> list[Found]:
+    def find(self, texts: list[str]) -> list[Found]:
         """Entries written out in the words ``texts``."""
-        found: list[Found] = []
         last = self._last
+        neighbours = enumerate(zip(texts, islice(texts, 1, None), strict=False))
+        keys: list[tuple[int, str | _Pair]] = [(i, pair) for i, pair in neighbours if pair in last]
         if not last.keys().isdisjoint(texts):
-            for position in [i for i, text in enumerate(texts) if text in last]:
-                for rows, line in self._rows(texts[position]):
-                    found.append(Found(rows.entry(line), position, position + 1))
-        neighbours = zip(texts, islice(texts, 1, None), strict=False)
-        for position, pair in [one for one in enumerate(neighbours) if one[1] in last]:
-            for rows, line in self._rows(pair):
-                words = line[: line.index("\t")].split(" ")
-                end = position + len(words)
-                if len(words) == 2 or list(texts[position:end]) == words:
-                    found.append(Found(rows.entry(line), position, end))
-        return found
+            keys = [(i, text) for i, text in enumerate(texts) if text in last] + keys
+        return [
+            Found(entry, at, at + len(words))
+            for at, key in keys
+            for entry, words in self._filed(key)
+            if len(words) < 3 or texts[at : at + len(words)] == words
+        ]
 
 
 class Parts:

@@ -14,7 +14,7 @@ from typing import Final
 from guard.prompt import leet, spread
 from guard.prompt.ages import ages
 from guard.prompt.artists import styled
-from guard.prompt.calm import Calm, Look
+from guard.prompt.calm import Calm, Glance
 from guard.prompt.contexts import Contexts
 from guard.prompt.decode import decoded
 from guard.prompt.disguises import Disguises
@@ -100,21 +100,22 @@ class Reader:
     def hits(self, text: str) -> Iterator[Hit]:
         """All hits in ``text``."""
         glance = self._engine.calm.glance(text)
-        if glance.look is Look.NONE:
+        if glance is None:
+            yield from self._closely(text)
             return
-        if glance.look is Look.PLAIN:
-            words = Words(normalise(text), glance.texts)
-            yield from self._kept(words, [(one, "") for one in glance.found])
-            return
+        if glance.found:
+            yield from self._kept(glance, glance.found)
+        yield from glance.apart
+
+    def _closely(self, text: str) -> Iterator[Hit]:
         words = scan(normalise(text))
         yield from self._plain(words, self._engine.disguises.unknown(words))
         yield from ages(words.view)
         yield from self._engine.disguises.split_hits(words)
-        if glance.look is Look.CLOSE:
-            for hit in self._engine.disguised(words, text):
-                if not self._is_written_apart(words, hit, text):
-                    yield hit
-            yield from self._other_readings(words, text)
+        for hit in self._engine.disguised(words, text):
+            if not self._is_written_apart(words, hit, text):
+                yield hit
+        yield from self._other_readings(words, text)
 
     def _other_readings(self, words: Words, text: str) -> Iterator[Hit]:
         folded = skeleton(words.view)
@@ -139,7 +140,7 @@ class Reader:
             if self._counts(words.texts, Found(hit.entry, hit.first, hit.last), ""):
                 yield hit
 
-    def _kept(self, words: Words, found: Sequence[tuple[Found, str]]) -> Iterator[Hit]:
+    def _kept(self, words: Words | Glance, found: Sequence[tuple[Found, str]]) -> Iterator[Hit]:
         """What was found, and how it was hidden, without what is in harmless company."""
         found = _outside_names(found)
         kept = [(one, how) for one, how in found if self._counts(words.texts, one, how)]

@@ -13,6 +13,7 @@ count in the negative prompt, and their explanation says so.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -20,7 +21,7 @@ from typing import Final
 
 from guard.policy.model import Policy, PromptRule
 from guard.prompt.contexts import shipped_contexts
-from guard.prompt.lexicon import Hit, Name, Term
+from guard.prompt.lexicon import Entry, Hit, Name, Term
 from guard.prompt.names import counts, makes_pictures
 from guard.prompt.normalise import normalise
 from guard.prompt.reader import Reader, engine
@@ -47,6 +48,7 @@ class PolicyScreener:
         self._rules: dict[str, list[PromptRule]] = {
             name: [rule for rule in policy.prompt_rules if name in rule.lists] for name in lists
         }
+        self._meaning = functools.lru_cache(maxsize=20_000)(self._rules_that_mean)
         self._reader = Reader(
             engine(lists),
             shipped_contexts().with_phrases(policy.allow_contexts),
@@ -97,21 +99,24 @@ class PolicyScreener:
     def _findings(self, text: str, hits: Iterable[Hit]) -> list[Finding]:
         best: dict[tuple[str, tuple[int, int]], Finding] = {}
         for hit in hits:
-            for rule in self._rules[hit.entry.list]:
-                if not self._means(rule, hit):
-                    continue
+            for rule in self._meaning(hit.entry, hit.style):
                 finding = _finding(rule, hit, text)
                 known = best.get((rule.id, hit.span))
                 if known is None or finding.score > known.score:
                     best[rule.id, hit.span] = finding
         return _without_covered(list(best.values()))
 
-    def _means(self, rule: PromptRule, hit: Hit) -> bool:
-        if not isinstance(hit.entry, Name):
-            return True
-        if rule.requires_style:
-            return hit.style and counts(hit.entry, rule, self._year)
-        return not (hit.style and makes_pictures(hit.entry)) and counts(hit.entry, rule, self._year)
+    def _rules_that_mean(self, entry: Entry, style: bool) -> tuple[PromptRule, ...]:
+        """The rules that an entry breaks; ``style``: where it stands for a style."""
+        rules = self._rules[entry.list]
+        if not isinstance(entry, Name):
+            return tuple(rules)
+        likeness = not (style and makes_pictures(entry))
+        return tuple(
+            rule
+            for rule in rules
+            if (style if rule.requires_style else likeness) and counts(entry, rule, self._year)
+        )
 
 
 def _finding(rule: PromptRule, hit: Hit, text: str) -> Finding:
@@ -137,6 +142,8 @@ def _finding(rule: PromptRule, hit: Hit, text: str) -> Finding:
 
 def _without_covered(findings: list[Finding]) -> list[Finding]:
     """Without findings inside a longer one of the same rule that is at least as sure."""
+    if len(findings) < 2:
+        return findings
     kept: list[Finding] = []
     for one in sorted(findings, key=lambda f: (f.rule, f.span[0], -f.span[1], -f.score)):
         covered = any(

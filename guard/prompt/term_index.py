@@ -74,6 +74,7 @@ class TermIndex:
             elif term.text not in self.words or term.score > self.words[term.text].score:
                 self.words[term.text] = term
         self._known = (vocabulary | plain) - self.words.keys()
+        self._letters = "\n".join(self.words)
         self._by_length: dict[int, list[str]] = {}
         for word in self.words:
             self._by_length.setdefault(len(word), []).append(word)
@@ -115,6 +116,10 @@ class TermIndex:
             for i, text in enumerate(words.texts)
             if text not in known and text not in terms and len(text) > 2
         ]
+
+    def is_piece(self, text: str) -> bool:
+        """Whether ``text`` is a part of any term."""
+        return text in self._letters
 
     def is_ordinary(self, word: str) -> bool:
         """Whether ``word`` may stand by itself."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from guard.prompt.normalise import View, normalise
@@ -50,7 +50,7 @@ class Words:
 
     __slots__ = ("_places", "texts", "view")
 
-    def __init__(self, view: View, texts: Sequence[str]) -> None:
+    def __init__(self, view: View, texts: list[str]) -> None:
         self.view = view
         self.texts = texts
         self._places: list[tuple[int, int]] | None = None

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.errors import InvalidRequest
-from guard.prompt.calm import Glance, Look
 from guard.prompt.contexts import shipped_contexts
 from guard.prompt.normalise import normalise
 from guard.prompt.reader import Engine, Reader, engine
@@ -40,40 +39,52 @@ def test_the_glance_never_misses_what_a_close_look_finds(text: str, read: Engine
     reader = Reader(read, shipped_contexts(), frozenset())
     glanced = {hit.entry.text for hit in reader.hits(text)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(read.calm, "glance", lambda _: Glance(Look.CLOSE))
+        patch.setattr(read.calm, "glance", lambda _: None)
         closely = {hit.entry.text for hit in reader.hits(text)}
     assert closely == glanced
 
 
 @settings(max_examples=400, deadline=None)
-@given(text=TEXTS)
+@given(text=st.lists(st.sampled_from((*PIECES, " ", "\n")), max_size=8).map(" ".join))
 def test_chunks_have_the_words_of_the_whole(text: str, read: Engine) -> None:
     glance = read.calm.glance(text)
-    if glance.look is not Look.CLOSE:
-        assert list(glance.texts) == list(scan(normalise(text)).texts)
+    if glance is not None:
+        words = scan(normalise(text))
+        assert list(glance.texts) == list(words.texts)
+        spans = [(at, at + 1) for at in range(len(words.texts))]
+        assert [glance.origin(*one) for one in spans] == [words.origin(*one) for one in spans]
 
 
 @pytest.mark.parametrize(
-    ("text", "look"),
+    ("text", "found", "apart"),
     [
-        ("a lighthouse in a storm", Look.NONE),
-        ("a picture by Greg Rutkowski", Look.PLAIN),
-        ("a 12 year old at school", Look.AROUND),
-        ("a picture of Vincemt van Gogh", Look.AROUND),
-        ("a n u d e thing", Look.CLOSE),
-        ("a p0rn thing", Look.CLOSE),
+        ("a lighthouse in a storm", False, False),
+        ("a picture by Greg Rutkowski", True, False),
+        ("a picture of Vincemt van Gogh", True, False),
+        ("a 12 year old at school", False, True),
+        ("a nu de thing", False, True),
     ],
 )
-def test_how_close_a_look(text: str, look: Look, read: Engine) -> None:
-    assert read.calm.glance(text).look is look
-    assert read.calm.glance(text).look is look  # and again, from memory
+def test_a_glance_is_enough(text: str, found: bool, apart: bool, read: Engine) -> None:
+    for _ in range(2):  # and again, from memory
+        glance = read.calm.glance(text)
+        assert glance is not None
+        assert (bool(glance.found), bool(glance.apart)) == (found, apart)
+
+
+@pytest.mark.parametrize("text", ["a n u d e thing", "a p0rn thing", "a 6e 75 64 65 thing"])
+def test_a_glance_is_not_enough(text: str, read: Engine) -> None:
+    assert read.calm.glance(text) is None
+    assert read.calm.glance(text) is None
 
 
 def test_memory_is_bounded(read: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guard.prompt.calm.MAX_CHUNKS", 50)
+    monkeypatch.setattr("guard.prompt.kinds.MAX_WORDS", 60)
+    monkeypatch.setattr("guard.prompt.chunks.MAX_CHUNKS", 50)
     for number in range(300):
         read.calm.glance(f"word{number:x}q")
     assert len(read.calm._chunks) <= 50
+    assert len(read.calm._kinds) <= 60
 
 
 def test_a_text_of_any_length_is_refused_at_once(screener: PolicyScreener) -> None:

@@ -1,0 +1,111 @@
+"""What stands between white space, read once a process: most texts are made of the same chunks."""
+
+from __future__ import annotations
+
+import functools
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from itertools import accumulate
+from typing import Final
+
+from guard.prompt.disguises import Disguises
+from guard.prompt.normalise import normalise
+from guard.prompt.tokens import BREAK, scan
+
+MAX_CHUNK: Final = 60
+"""Longer chunks are no words."""
+
+MAX_CHUNKS: Final = 100_000
+"""Chunks remembered: about 20 MB."""
+
+_PLAIN: Final = re.compile(r"[(\"']?([A-Z]?[a-z]+|[A-Z]+)[.,;:!?)\"']?")
+_CHUNK: Final = re.compile(r"\S+")
+_BREAKS: Final = frozenset(",;!?")
+_REACHES_ON: Final = re.compile(
+    r"[\u202a-\u202e\u2066-\u2069]|<!|(?i:rot-?13)|\A(?:\.+-|-+\.)[.-]*\Z"
+)
+"""What does not end with its chunk: directional overrides, comments, a named cipher, Morse."""
+
+
+class Hidden(Exception):
+    """In this chunk something may be hidden."""
+
+
+class Chunks(dict[str, str]):
+    """The canonical words of each chunk, worked out at its first look-up, which raises Hidden.
+
+    ``hides(chunk)`` tells whether any reader of disguises sees something in it; ``signs`` are the
+    characters that are no letters and yet entries.
+    """
+
+    def __init__(
+        self, disguises: Disguises, signs: frozenset[str], hides: Callable[[str], bool]
+    ) -> None:
+        super().__init__()
+        self._disguises, self._signs, self._hides = disguises, signs, hides
+        self._hidden: set[str] = set()
+
+    def __missing__(self, chunk: str) -> str:
+        if chunk in self._hidden:
+            raise Hidden
+        if len(self) + len(self._hidden) >= MAX_CHUNKS:
+            self.clear()
+            self._hidden.clear()
+        try:
+            said = self[chunk] = self._read(chunk)
+        except Hidden:
+            if len(chunk) <= MAX_CHUNK:
+                self._hidden.add(chunk)
+            raise
+        return said
+
+    def _read(self, chunk: str) -> str:
+        plain = _PLAIN.fullmatch(chunk)
+        if plain is not None:
+            return self._read_plain(plain[1].lower(), chunk[plain.end(1) :])
+        if len(chunk) > MAX_CHUNK or _REACHES_ON.search(chunk):
+            raise Hidden
+        view = normalise(f" {chunk} ")
+        if not self._is_latin(view.text) or self._hides(chunk):
+            raise Hidden
+        return " ".join(scan(view).texts)
+
+    def _read_plain(self, word: str, after: str) -> str:
+        """The short way for a word in plain punctuation, which most chunks are."""
+        if not self._disguises.knows(word) and self._disguises.lookup(word) is not None:
+            raise Hidden
+        ends = after and (not _BREAKS.isdisjoint(after) or ("." in after and len(word) > 1))
+        return f"{word} {BREAK}" if ends else word
+
+    def _is_latin(self, folded: str) -> bool:
+        """Whether all its letters are ASCII, and its signs belong to no entry."""
+        return folded.isascii() or not any(
+            char.isalnum() or char in self._signs for char in folded if not char.isascii()
+        )
+
+
+class Places:
+    """Where the words of ``text`` stand; ``said`` are the words of its chunks."""
+
+    def __init__(self, text: str, said: Iterable[str]) -> None:
+        self._chunks = list(_CHUNK.finditer(text))
+        self._ends = list(accumulate(len(words.split()) for words in said))
+
+    def origin(self, first: int, last: int) -> tuple[int, int]:
+        """The span of words ``first`` up to, not including, ``last``."""
+        return self._place(first)[0], self._place(last - 1)[1]
+
+    def _place(self, word: int) -> tuple[int, int]:
+        at = bisect_right(self._ends, word)
+        chunk = self._chunks[at]
+        start, end = _inner(chunk[0])[word - (self._ends[at - 1] if at else 0)]
+        return chunk.start() + start, chunk.start() + end
+
+
+@functools.lru_cache(maxsize=20_000)
+def _inner(chunk: str) -> tuple[tuple[int, int], ...]:
+    """(start, end) in ``chunk`` of each of its words."""
+    words = scan(normalise(f" {chunk} "))
+    spans = (words.origin(at, at + 1) for at in range(len(words.texts)))
+    return tuple((start - 1, end - 1) for start, end in spans)

@@ -11,23 +11,31 @@ import string
 from typing import Final
 
 from guard.prompt.slips import one_slip
-from guard.prompt.term_index import MIN_EXACT, MIN_FUZZY, SUFFIXES, Found, TermIndex, sound
+from guard.prompt.term_index import (
+    MIN_EXACT,
+    MIN_FUZZY,
+    SUFFIXES,
+    VOWELS,
+    Found,
+    TermIndex,
+    sound,
+    steps,
+)
 from guard.prompt.wordsets import word_list, word_set
 
 _TRIPLED: Final = re.compile(r"(.)\1{2,}")
 _DOUBLED: Final = re.compile(r"(.)\1+")
 _PREFIXES: Final = word_list("x xx xxx i e my re un pre super mega ultra hyper semi non anti ex")
 _PLURALS: Final = word_set("s es")
-_VOWELS: Final = frozenset("aeiou")
 _ABC: Final = string.ascii_lowercase
 _KEYS: Final = "qwertyuiopasdfghjklzxcvbnm"
-_SHIFTS: Final = (
-    *(str.maketrans(_ABC, _ABC[by:] + _ABC[:by]) for by in range(1, 26)),
+_CAESAR: Final = tuple(str.maketrans(_ABC, _ABC[by:] + _ABC[:by]) for by in range(1, 26))
+_MIRRORS: Final = (
     str.maketrans(_ABC, _ABC[::-1]),
     str.maketrans(_KEYS[1:], _KEYS[:-1]),
     str.maketrans(_KEYS[:-1], _KEYS[1:]),
 )
-"""Caesar's ciphers, Atbash, and hands one key off."""
+"""Atbash, and hands one key off."""
 
 
 def affixed(terms: TermIndex, word: str) -> Found | None:
@@ -57,7 +65,8 @@ def shifted(terms: TermIndex, word: str) -> Found | None:
     """Every letter moved by as much, in the alphabet or on the keyboard."""
     if len(word) <= MIN_FUZZY:
         return None
-    readings = (word.translate(table) for table in _SHIFTS)
+    tables = _CAESAR + _MIRRORS if steps(word) in terms.steps else _MIRRORS
+    readings = (word.translate(table) for table in tables)
     term = next((terms.words[one] for one in readings if one in terms.loose), None)
     return (term, "a shift of letters") if term else None
 
@@ -142,13 +151,8 @@ def slip(terms: TermIndex, word: str) -> Found | None:
 
 def without_vowels(terms: TermIndex, word: str) -> Found | None:
     """Its vowels left out."""
-    if not _VOWELS.isdisjoint(word):
-        return None
-    for length in range(len(word) + 1, len(word) + 4):
-        for target in terms.of_length(length):
-            if "".join(c for c in target if c not in _VOWELS) == word:
-                return terms.words[target], "missing vowels"
-    return None
+    target = terms.skeletons.get(word) if VOWELS.isdisjoint(word) else None
+    return (terms.words[target], "missing vowels") if target else None
 
 
 def in_compound(terms: TermIndex, word: str) -> Found | None:

@@ -20,7 +20,7 @@ from guard.prompt.chunks import Chunks, Hidden, Places
 from guard.prompt.codes import hidden
 from guard.prompt.disguises import Disguises
 from guard.prompt.index import Found, Index
-from guard.prompt.kinds import AGE, CODES, LETTERS, NOTHING, PIECE, UNKNOWN, Kinds
+from guard.prompt.kinds import AGE, BEGIN, CODES, LETTERS, NOTABLE, PIECE, UNKNOWN, Kinds
 from guard.prompt.lexicon import Hit
 from guard.prompt.names import BentNames
 from guard.prompt.normalise import normalise
@@ -35,20 +35,22 @@ class Glance:
     ``apart`` are hits that are no entries among the words: ages, and terms split in pieces.
     """
 
-    __slots__ = ("_places", "_said", "_text", "apart", "found", "texts")
+    __slots__ = ("_chunks", "_kinds", "_places", "_text", "apart", "found", "texts")
 
-    def __init__(self, text: str, said: list[str]) -> None:
-        self._text, self._said = text, said
+    def __init__(self, text: str, chunks: list[str], kinds: list[str], texts: list[str]) -> None:
+        self._text, self._chunks, self._kinds, self.texts = text, chunks, kinds, texts
         self._places: Places | None = None
-        self.texts = " ".join(said).split()
         self.found: list[tuple[Found, str]] = []
         self.apart: list[Hit] = []
 
     def origin(self, first: int, last: int) -> tuple[int, int]:
         """The span in the text of words ``first`` up to, not including, ``last``."""
         if self._places is None:
-            self._places = Places(self._text, self._said)
+            self._places = Places(self._text, self._chunks, map(len, self._kinds))
         return self._places.origin(first, last)
+
+
+_EMPTY: Final = Glance("", [], [], [])
 
 
 class Calm:
@@ -62,21 +64,27 @@ class Calm:
         hides: Callable[[str], bool],
     ) -> None:
         self._index, self._disguises, self._bent = index, disguises, bent
-        self._chunks = Chunks(disguises, index.parts.letters, hides)
-        self._kinds = Kinds(disguises)
+        self._chunks = Chunks(disguises, Kinds(index, disguises), index.parts.letters, hides)
 
     def glance(self, text: str) -> Glance | None:
         """What there is in ``text``; None when it needs a close look."""
         if len(text) > MAX_CHARS:
             return None
+        self._chunks.tidy()
+        chunks = text.split()
         try:
-            glance = Glance(text, list(map(self._chunks.__getitem__, text.split())))
+            by_chunk = list(map(self._chunks.__getitem__, chunks))
         except Hidden:
             return None
-        texts = glance.texts
-        glance.found += [(one, "") for one in self._index.find(texts)]
-        kinds = "".join(map(self._kinds.__getitem__, texts))
-        if kinds.strip(NOTHING):
+        kinds = "".join(by_chunk)
+        begins = _positions(BEGIN, kinds)
+        notable = NOTABLE.search(kinds)
+        if not begins and notable is None:
+            return _EMPTY
+        texts = " ".join(map(self._chunks.said.__getitem__, chunks)).split()
+        glance = Glance(text, chunks, by_chunk, texts)
+        glance.found = [(one, "") for one in self._index.find(texts, begins)]
+        if notable is not None:
             if self._is_spelt(text, kinds):
                 return None
             glance.found += self._bent.find(texts, _positions(UNKNOWN, kinds))

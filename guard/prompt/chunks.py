@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import Final
 
 from guard.prompt.disguises import Disguises
+from guard.prompt.kinds import Kinds
 from guard.prompt.normalise import normalise
 from guard.prompt.tokens import BREAK, scan
 
@@ -33,32 +34,42 @@ class Hidden(Exception):
 
 
 class Chunks(dict[str, str]):
-    """The canonical words of each chunk, worked out at its first look-up, which raises Hidden.
+    """The kinds of the words of each chunk, worked out when it is first asked for; raises Hidden.
 
-    ``hides(chunk)`` tells whether any reader of disguises sees something in it; ``signs`` are the
-    characters that are no letters and yet entries.
+    ``said`` are the words themselves. ``hides(chunk)`` tells whether any reader of disguises sees
+    something in it; ``signs`` are the characters that are no letters and yet entries.
     """
 
     def __init__(
-        self, disguises: Disguises, signs: frozenset[str], hides: Callable[[str], bool]
+        self,
+        disguises: Disguises,
+        kinds: Kinds,
+        signs: frozenset[str],
+        hides: Callable[[str], bool],
     ) -> None:
         super().__init__()
-        self._disguises, self._signs, self._hides = disguises, signs, hides
+        self.said: dict[str, str] = {}
+        self._disguises, self._kinds, self._signs, self._hides = disguises, kinds, signs, hides
         self._hidden: set[str] = set()
 
     def __missing__(self, chunk: str) -> str:
         if chunk in self._hidden:
             raise Hidden
-        if len(self) + len(self._hidden) >= MAX_CHUNKS:
-            self.clear()
-            self._hidden.clear()
         try:
-            said = self[chunk] = self._read(chunk)
+            said = self.said[chunk] = self._read(chunk)
         except Hidden:
             if len(chunk) <= MAX_CHUNK:
                 self._hidden.add(chunk)
             raise
-        return said
+        kinds = self[chunk] = "".join(map(self._kinds.of, said.split()))
+        return kinds
+
+    def tidy(self) -> None:
+        """Begin anew when there is too much to remember."""
+        if len(self) + len(self._hidden) >= MAX_CHUNKS:
+            self.clear()
+            self.said.clear()
+            self._hidden.clear()
 
     def _read(self, chunk: str) -> str:
         plain = _PLAIN.fullmatch(chunk)
@@ -86,11 +97,15 @@ class Chunks(dict[str, str]):
 
 
 class Places:
-    """Where the words of ``text`` stand; ``said`` are the words of its chunks."""
+    """Where the words of ``text`` stand; ``counts`` are the words of each of its ``chunks``."""
 
-    def __init__(self, text: str, said: Iterable[str]) -> None:
-        self._chunks = list(_CHUNK.finditer(text))
-        self._ends = list(accumulate(len(words.split()) for words in said))
+    def __init__(self, text: str, chunks: list[str], counts: Iterable[int]) -> None:
+        self._chunks = chunks
+        self._ends = list(accumulate(counts))
+        if len(text) == sum(map(len, chunks)) + len(chunks) - 1:  # single spaces only
+            self._starts = list(accumulate((len(chunk) + 1 for chunk in chunks), initial=0))
+        else:
+            self._starts = [found.start() for found in _CHUNK.finditer(text)]
 
     def origin(self, first: int, last: int) -> tuple[int, int]:
         """The span of words ``first`` up to, not including, ``last``."""
@@ -98,14 +113,16 @@ class Places:
 
     def _place(self, word: int) -> tuple[int, int]:
         at = bisect_right(self._ends, word)
-        chunk = self._chunks[at]
-        start, end = _inner(chunk[0])[word - (self._ends[at - 1] if at else 0)]
-        return chunk.start() + start, chunk.start() + end
+        start, end = _inner(self._chunks[at])[word - (self._ends[at - 1] if at else 0)]
+        return self._starts[at] + start, self._starts[at] + end
 
 
 @functools.lru_cache(maxsize=20_000)
 def _inner(chunk: str) -> tuple[tuple[int, int], ...]:
     """(start, end) in ``chunk`` of each of its words."""
+    plain = _PLAIN.fullmatch(chunk)
+    if plain is not None:
+        return plain.span(1), (plain.end(1), len(chunk))
     words = scan(normalise(f" {chunk} "))
     spans = (words.origin(at, at + 1) for at in range(len(words.texts)))
     return tuple((start - 1, end - 1) for start, end in spans)

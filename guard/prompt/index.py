@@ -10,7 +10,7 @@ import functools
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import compress, islice
+from itertools import compress
 from typing import Final, NamedTuple
 
 from guard.prompt.lexicon import NAME_LISTS, Entry, Hit, Rows, Term
@@ -59,6 +59,9 @@ class Index:
                 lines = list(compress(lines, (not one for one in apart)))
             self._file(rows, lines)
         self.parts = Parts(parts)
+        pairs = [key for key in self._last if isinstance(key, tuple)]
+        self.singles = frozenset(key for key in self._last if isinstance(key, str))
+        self.firsts, self.seconds = map(frozenset, zip(*pairs, strict=True)) if pairs else ((), ())
         self._filed = functools.lru_cache(maxsize=20_000)(self._parsed)
 
     def _file(self, rows: Rows, lines: Sequence[str]) -> None:
@@ -83,13 +86,13 @@ class Index:
             number = self._before.get(number)
         return tuple(found)
 
-    def find(self, texts: list[str]) -> list[Found]:
-        """Entries written out in the words ``texts``."""
+    def find(self, texts: list[str], begins: Iterable[int] | None = None) -> list[Found]:
+        """Entries written out in the words ``texts``, at the places ``begins`` or anywhere."""
         last = self._last
-        neighbours = enumerate(zip(texts, islice(texts, 1, None), strict=False))
-        keys: list[tuple[int, str | _Pair]] = [(i, pair) for i, pair in neighbours if pair in last]
-        if not last.keys().isdisjoint(texts):
-            keys = [(i, text) for i, text in enumerate(texts) if text in last] + keys
+        keys: list[tuple[int, str | _Pair]] = []
+        for at in range(len(texts)) if begins is None else begins:
+            pair = tuple(texts[at : at + 2])
+            keys += [(at, key) for key in (texts[at], pair) if key in last]
         return [
             Found(entry, at, at + len(words))
             for at, key in keys

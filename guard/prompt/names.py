@@ -87,6 +87,10 @@ class BentNames:
         return last, before
 
     @functools.cached_property
+    def _rests(self) -> frozenset[str | tuple[str, ...]]:
+        return frozenset(rest for rest, _, _ in self._gaps[0])
+
+    @functools.cached_property
     def _glued(self) -> dict[str, int]:
         names = (line[: line.index("\t")] for _, line in self._names)
         return {name.replace(" ", ""): number for number, name in enumerate(names)}
@@ -103,7 +107,10 @@ class BentNames:
                     yield found, "a misspelling"
 
     def _around(self, texts: Sequence[str], at: int) -> Iterator[Found]:
+        rests = self._rests
         for rest, place, words in _company(texts, at):
+            if rest not in rests:
+                continue
             for rows, line in self._near(texts[at], rest, place):
                 yield Found(rows.entry(line), at - place, at - place + words)
 

@@ -7,6 +7,7 @@ taken for something else, and of a term whose list says ``exact`` only what can 
 from __future__ import annotations
 
 import functools
+import string
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Final
@@ -23,6 +24,9 @@ MIN_EXACT: Final = 6
 
 FAINT: Final = 0.45
 """An ``exact`` term below this score means little alone: nobody takes the trouble to hide it."""
+
+MAX_VOWELS: Final = 3
+"""Of a term that lacks more vowels than these, too little is left."""
 
 MAX_PART: Final = 16
 """Longest everyday word looked for in a compound."""
@@ -48,6 +52,10 @@ _SOUNDS: Final = (
 )  # fmt: skip
 
 
+VOWELS: Final = frozenset("aeiou")
+_ABC: Final = string.ascii_lowercase
+_TO_A: Final = {one: str.maketrans(_ABC, _ABC[-at:] + _ABC[:-at]) for at, one in enumerate(_ABC)}
+
 Found = tuple[Term, str]
 """A term and how it was hidden."""
 
@@ -57,7 +65,8 @@ class TermIndex:
 
     ``words``: all terms that may be hidden; ``loose``: those whose neighbourhood means them;
     ``neighbours``: loose terms by what is left of them without a letter; ``sounds``, ``anagrams``:
-    by how they sound, by their letters in order.
+    by how they sound, by their letters in order; ``skeletons``: terms by their consonants;
+    ``steps``: loose terms as steps from letter to letter.
     """
 
     def __init__(self, terms: Iterable[Term], vocabulary: frozenset[str]) -> None:
@@ -82,6 +91,8 @@ class TermIndex:
         self.neighbours = self._deletions()
         self.sounds = {sound(word): word for word in self.loose if len(word) > MIN_FUZZY}
         self.anagrams = {"".join(sorted(word)): word for word in self.loose}
+        self.steps = frozenset(map(steps, self.loose))
+        self.skeletons = self._without_vowels()
         self._long = [word for word in self.loose if len(word) >= MIN_FUZZY]
         self._inside = ahocorasick_rs.AhoCorasick(self._long)
 
@@ -94,6 +105,14 @@ class TermIndex:
         for word in self.loose:
             for position in range(len(word)):
                 found.setdefault(word[:position] + word[position + 1 :], []).append(word)
+        return found
+
+    def _without_vowels(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for word in sorted(self.words, key=len):
+            skeleton = "".join(letter for letter in word if letter not in VOWELS)
+            if 0 < len(word) - len(skeleton) <= MAX_VOWELS:
+                found.setdefault(skeleton, word)
         return found
 
     def exact(self, word: str) -> Term | None:
@@ -153,3 +172,8 @@ def sound(word: str) -> str:
     for spelt, spoken in _SOUNDS:
         word = word.replace(spelt, spoken)
     return "".join(one for one, _ in groupby(word))
+
+
+def steps(word: str) -> str:
+    """``word`` moved along the alphabet until it begins with an a: the same for all its shifts."""
+    return word.translate(_TO_A[word[0]])

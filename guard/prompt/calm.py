@@ -20,7 +20,7 @@ from guard.prompt.chunks import Chunks, Hidden, Places
 from guard.prompt.codes import hidden
 from guard.prompt.disguises import Disguises
 from guard.prompt.index import Found, Index
-from guard.prompt.kinds import AGE, BEGIN, CODES, LETTERS, NOTABLE, PIECE, UNKNOWN, Kinds
+from guard.prompt.kinds import AGE, BEGIN, CODES, LETTERS, NOTABLE, PIECE, UNKNOWN
 from guard.prompt.lexicon import Hit
 from guard.prompt.names import BentNames
 from guard.prompt.normalise import normalise
@@ -64,7 +64,7 @@ class Calm:
         hides: Callable[[str], bool],
     ) -> None:
         self._index, self._disguises, self._bent = index, disguises, bent
-        self._chunks = Chunks(disguises, Kinds(index, disguises), index.parts.letters, hides)
+        self._chunks = Chunks(index, disguises, hides)
 
     def glance(self, text: str) -> Glance | None:
         """What there is in ``text``; None when it needs a close look."""

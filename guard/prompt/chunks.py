@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import Final
 
 from guard.prompt.disguises import Disguises
+from guard.prompt.index import Index
 from guard.prompt.kinds import Kinds
 from guard.prompt.normalise import normalise
 from guard.prompt.tokens import BREAK, scan
@@ -37,19 +38,19 @@ class Chunks(dict[str, str]):
     """The kinds of the words of each chunk, worked out when it is first asked for; raises Hidden.
 
     ``said`` are the words themselves. ``hides(chunk)`` tells whether any reader of disguises sees
-    something in it; ``signs`` are the characters that are no letters and yet entries.
+    something in it.
     """
 
     def __init__(
         self,
+        index: Index,
         disguises: Disguises,
-        kinds: Kinds,
-        signs: frozenset[str],
         hides: Callable[[str], bool],
     ) -> None:
         super().__init__()
         self.said: dict[str, str] = {}
-        self._disguises, self._kinds, self._signs, self._hides = disguises, kinds, signs, hides
+        self._index, self._disguises, self._hides = index, disguises, hides
+        self._kinds = Kinds(index, disguises)
         self._hidden: set[str] = set()
 
     def __missing__(self, chunk: str) -> str:
@@ -91,9 +92,8 @@ class Chunks(dict[str, str]):
 
     def _is_latin(self, folded: str) -> bool:
         """Whether all its letters are ASCII, and its signs belong to no entry."""
-        return folded.isascii() or not any(
-            char.isalnum() or char in self._signs for char in folded if not char.isascii()
-        )
+        others = [char for char in folded if not char.isascii()]
+        return not any(char.isalnum() or char in self._index.parts.letters for char in others)
 
 
 class Places:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import functools
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import compress
+from itertools import count
 from typing import Final, NamedTuple
 
-from guard.prompt.lexicon import NAME_LISTS, Entry, Hit, Rows, Term
+from guard.prompt.lexicon import Entry, Hit, Rows, Term, terms
 from guard.prompt.normalise import normalise
 from guard.prompt.tokens import Words
 
@@ -23,8 +22,6 @@ _BETWEEN: Final = " \U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
 
 _APART: Final = frozenset({"infix", "prefix"})
 """Flags of terms that are no whole words."""
-
-_Pair = tuple[str, str]
 
 
 class Found(NamedTuple):
@@ -38,67 +35,61 @@ class Found(NamedTuple):
 class Index:
     """The entries of some lists.
 
-    A key leads to the number of its last row, a row to the one before it under the same key:
-    numbers cost the collector nothing, where a hundred thousand small lists would keep it busy
-    for longer than the rest takes.
+    A key, which is the first two words of an entry or its only one, leads to the number of the
+    last row that has it; the others stand before that, for lists are sorted.
     """
 
     def __init__(self, lists: Iterable[Rows]) -> None:
-        self._lists: list[Rows] = []
-        self._begins: list[int] = []
-        self._lines: list[str] = []
-        self._last: dict[str | _Pair, int] = {}
-        self._before: dict[int, int] = {}
-        parts: list[Term] = []
-        for rows in lists:
-            lines: Sequence[str] = rows.lines
-            if rows.name not in NAME_LISTS:
-                terms = [entry for entry in map(rows.entry, lines) if isinstance(entry, Term)]
-                apart = [not term.flags.isdisjoint(_APART) for term in terms]
-                parts += compress(terms, apart)
-                lines = list(compress(lines, (not one for one in apart)))
-            self._file(rows, lines)
-        self.parts = Parts(parts)
-        pairs = [key for key in self._last if isinstance(key, tuple)]
-        self.singles = frozenset(key for key in self._last if isinstance(key, str))
-        self.firsts, self.seconds = map(frozenset, zip(*pairs, strict=True)) if pairs else ((), ())
+        self._lists = tuple(lists)
+        self._last = [dict(zip(_keys(rows.texts), count())) for rows in self._lists]
+        self._keys: frozenset[str] = frozenset().union(*self._last)
+        self.singles = frozenset(key for key in self._keys if " " not in key)
+        pairs = " ".join(self._keys - self.singles).split(" ")
+        self.firsts, self.seconds = frozenset(pairs[::2]), frozenset(pairs[1::2])
         self._filed = functools.lru_cache(maxsize=20_000)(self._parsed)
 
-    def _file(self, rows: Rows, lines: Sequence[str]) -> None:
-        last, before = self._last, self._before
-        self._lists.append(rows)
-        self._begins.append(len(self._lines))
-        for number, line in enumerate(lines, len(self._lines)):
-            words = line[: line.index("\t")].split(" ", 2)
-            key = words[0] if len(words) == 1 else (words[0], words[1])
-            if key in last:
-                before[number] = last[key]
-            last[key] = number
-        self._lines += lines
+    @functools.cached_property
+    def parts(self) -> Parts:
+        """The terms that are no whole words; built when a text holds more than ASCII."""
+        return Parts(term for term in terms(self._lists) if _is_apart(term))
 
-    def _parsed(self, key: str | _Pair) -> tuple[tuple[Entry, list[str]], ...]:
+    def _parsed(self, key: str) -> tuple[tuple[Entry, list[str]], ...]:
         """The entries under a key, and their words."""
         found = []
-        number = self._last.get(key)
-        while number is not None:
-            entry = self._lists[bisect_right(self._begins, number) - 1].entry(self._lines[number])
-            found.append((entry, entry.text.split(" ")))
-            number = self._before.get(number)
+        for rows, last in zip(reversed(self._lists), reversed(self._last), strict=True):
+            number = last.get(key, -1)
+            while number >= 0 and _keys(rows.texts[number : number + 1]) == [key]:
+                entry = rows.entry(rows.lines[number])
+                if not _is_apart(entry):
+                    found.append((entry, entry.text.split(" ")))
+                number -= 1
         return tuple(found)
 
     def find(self, texts: list[str], begins: Iterable[int] | None = None) -> list[Found]:
         """Entries written out in the words ``texts``, at the places ``begins`` or anywhere."""
-        last = self._last
-        keys: list[tuple[int, str | _Pair]] = []
-        for at in range(len(texts)) if begins is None else begins:
-            pair = tuple(texts[at : at + 2])
-            keys += [(at, key) for key in (texts[at], pair) if key in last]
+        keys = [
+            (at, key)
+            for at in (range(len(texts)) if begins is None else begins)
+            for key in dict.fromkeys((texts[at], " ".join(texts[at : at + 2])))
+            if key in self._keys
+        ]
         return [
             Found(entry, at, at + len(words))
             for at, key in keys
             for entry, words in self._filed(key)
             if len(words) < 3 or texts[at : at + len(words)] == words
         ]
+
+
+def _keys(texts: Iterable[str]) -> list[str]:
+    """The first two words of each text."""
+    return [
+        one if one.count(" ") < 2 else one[: one.index(" ", one.index(" ") + 1)] for one in texts
+    ]
+
+
+def _is_apart(entry: Entry) -> bool:
+    return isinstance(entry, Term) and not entry.flags.isdisjoint(_APART)
 
 
 class Parts:

@@ -11,7 +11,7 @@ canonical form (:func:`guard.prompt.tokens.canonical`):
 from __future__ import annotations
 
 import functools
-import re
+from collections.abc import Iterable, Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final, NamedTuple
@@ -21,7 +21,6 @@ from guard.errors import PolicyInvalid
 NAME_LISTS: Final = ("artists", "people")
 
 _FOLDER: Final = "lexicons"
-_FIRST_CELL: Final = re.compile(r"^[^\t\n#]+", re.MULTILINE)
 
 
 class Term(NamedTuple):
@@ -85,11 +84,15 @@ def available_lists() -> tuple[str, ...]:
 
 
 class Rows(NamedTuple):
-    """A list as it stands in its file: a row is parsed when something in a text calls for it."""
+    """A list as it stands in its file, sorted: a row is parsed when a text calls for it.
+
+    ``texts`` are the terms or names of its ``lines``.
+    """
 
     name: str
     source: str
-    lines: tuple[str, ...]
+    texts: list[str]
+    lines: list[str]
 
     def entry(self, line: str) -> Entry:
         """The entry that a line describes. Raises PolicyInvalid when the line is damaged."""
@@ -100,8 +103,9 @@ class Rows(NamedTuple):
 def read_rows(name: str) -> Rows:
     """The rows of a list. Raises PolicyInvalid when there is no such list."""
     head, _, body = _read(name).partition("\n")
-    lines = tuple(line for line in body.split("\n") if line and line[0] != "#")
-    return Rows(name, f"{name}/{head.rpartition(' ')[2]}", lines)
+    lines = [line for line in body.split("\n") if line and line[0] != "#"]
+    texts = [line.partition("\t")[0] for line in lines]
+    return Rows(name, f"{name}/{head.rpartition(' ')[2]}", texts, lines)
 
 
 def _read(name: str) -> str:
@@ -142,20 +146,22 @@ def _name(cells: list[str], name: str, source: str) -> Name:
     return Name(text, kind, year, death, occupation, "single" in flags, name, source)
 
 
+def terms(lists: Iterable[Rows]) -> Iterator[Term]:
+    """The entries of ``lists`` that are no names."""
+    for rows in lists:
+        if rows.name not in NAME_LISTS:
+            entries = (rows.entry(line) for line in rows.lines)
+            yield from (entry for entry in entries if isinstance(entry, Term))
+
+
 @functools.cache
 def vocabulary() -> frozenset[str]:
-    """Everyday words and all parts of names: what no fuzzy rule may touch."""
-    return name_parts() | everyday()
+    """Everyday English words and every word of a name that ships: what no fuzzy rule may touch."""
+    names = (" ".join(read_rows(name).texts) for name in NAME_LISTS)
+    return everyday().union(*(one.split() for one in names))
 
 
 @functools.cache
 def everyday() -> frozenset[str]:
     """Everyday English words."""
     return frozenset((folder() / "vocabulary.txt").read_text(encoding="utf-8").split())
-
-
-@functools.cache
-def name_parts() -> frozenset[str]:
-    """Every word of the names that ship."""
-    names = (" ".join(_FIRST_CELL.findall(_read(name))) for name in NAME_LISTS)
-    return frozenset().union(*(one.split() for one in names))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from operator import itemgetter
 from typing import Final
 
 from guard.policy.model import PromptRule
 from guard.prompt.index import Found
-from guard.prompt.lexicon import NAME_LISTS, Name, Rows
+from guard.prompt.lexicon import NAME_LISTS, Entry, Name, Rows
 from guard.prompt.slips import one_edit
 from guard.prompt.wordsets import word_set
 
@@ -55,44 +54,48 @@ class BentNames:
     """
 
     def __init__(self, lists: Iterable[Rows]) -> None:
-        self._names = [
-            (rows, line)
-            for rows in lists
-            if rows.name in NAME_LISTS
-            for line in rows.lines
-            if not line.endswith("single")
-        ]
+        self._lists = [rows for rows in lists if rows.name in NAME_LISTS]
         self._near = functools.lru_cache(maxsize=20_000)(self._one_edit_off)
 
     @functools.cached_property
-    def _gaps(self) -> tuple[dict[_Gap, int], dict[int, int]]:
-        """Names without one part, by what is left; numbers chained as in an Index.
+    def _names(self) -> list[tuple[Rows, int]]:
+        """List and number of each name that counts everywhere."""
+        return [
+            (rows, number)
+            for rows in self._lists
+            for number, line in enumerate(rows.lines)
+            if not line.endswith("single")
+        ]
 
-        A key is what is left, the place of the missing part and its length; a number is the
-        name's times four and that place.
+    @functools.cached_property
+    def _gaps(self) -> tuple[dict[str, int], dict[int, int]]:
+        """Names without one part, by what is left.
+
+        A key is a gap and the length of what is missing. It leads to the last name that has it, a
+        name to the one before it; a number is the name's times four and the place of the gap.
         """
-        last: dict[_Gap, int] = {}
+        last: dict[str, int] = {}
         before: dict[int, int] = {}
-        for number, (_, line) in enumerate(self._names):
-            parts = line[: line.index("\t")].split(" ")
+        for number, (rows, row) in enumerate(self._names):
+            parts = rows.texts[row].split(" ")
             if not 2 <= len(parts) <= 3:
                 continue
             for place, part in enumerate(parts):
                 if len(part) >= MIN_SLIP:
-                    rest = parts[1 - place] if len(parts) == 2 else _REST[place](parts)
-                    key, slot = (rest, place, len(part)), number * 4 + place
+                    key = f"{_gap(parts, place)} {len(part)}"
+                    slot = number * 4 + place
                     if key in last:
                         before[slot] = last[key]
                     last[key] = slot
         return last, before
 
     @functools.cached_property
-    def _rests(self) -> frozenset[str | tuple[str, ...]]:
-        return frozenset(rest for rest, _, _ in self._gaps[0])
+    def _gap_set(self) -> frozenset[str]:
+        return frozenset(key[: key.rindex(" ")] for key in self._gaps[0])
 
     @functools.cached_property
     def _glued(self) -> dict[str, int]:
-        names = (line[: line.index("\t")] for _, line in self._names)
+        names = (rows.texts[row] for rows, row in self._names)
         return {name.replace(" ", ""): number for number, name in enumerate(names)}
 
     def find(self, texts: Sequence[str], unknown: Iterable[int]) -> Iterator[tuple[Found, str]]:
@@ -100,53 +103,47 @@ class BentNames:
         for position in unknown:
             text = texts[position]
             if len(text) >= MIN_GLUED and text in self._glued:
-                rows, line = self._names[self._glued[text]]
-                yield Found(rows.entry(line), position, position + 1), "glued words"
+                yield Found(self._entry(self._glued[text]), position, position + 1), "glued words"
             if len(text) >= MIN_SLIP - 1:
                 for found in self._around(texts, position):
                     yield found, "a misspelling"
 
-    def _around(self, texts: Sequence[str], at: int) -> Iterator[Found]:
-        rests = self._rests
-        for rest, place, words in _company(texts, at):
-            if rest not in rests:
-                continue
-            for rows, line in self._near(texts[at], rest, place):
-                yield Found(rows.entry(line), at - place, at - place + words)
+    def _entry(self, number: int) -> Entry:
+        rows, row = self._names[number]
+        return rows.entry(rows.lines[row])
 
-    def _one_edit_off(
-        self, text: str, rest: str | tuple[str, ...], place: int
-    ) -> tuple[tuple[Rows, str], ...]:
-        """Names with ``rest`` whose part at ``place`` is one edit from ``text``."""
+    def _around(self, texts: Sequence[str], at: int) -> Iterator[Found]:
+        for first, last in _companies(len(texts), at):
+            gap = _gap(texts[first:last], at - first)
+            if gap in self._gap_set:
+                for number in self._near(texts[at], gap, at - first):
+                    yield Found(self._entry(number), first, last)
+
+    def _one_edit_off(self, text: str, gap: str, place: int) -> tuple[int, ...]:
+        """Names with that gap whose part in its place is one edit from ``text``."""
         return tuple(
-            (rows, line)
+            number
             for length in (len(text) - 1, len(text), len(text) + 1)
-            for rows, line in self._missing((rest, place, length))
-            if one_edit(text, line[: line.index("\t")].split(" ")[place])
+            for number, name in self._filling(gap, length)
+            if one_edit(text, name.split(" ")[place])
         )
 
-    def _missing(self, gap: _Gap) -> Iterator[tuple[Rows, str]]:
+    def _filling(self, gap: str, length: int) -> Iterator[tuple[int, str]]:
         last, before = self._gaps
-        slot = last.get(gap)
+        slot = last.get(f"{gap} {length}")
         while slot is not None:
-            yield self._names[slot // 4]
+            rows, row = self._names[slot // 4]
+            yield slot // 4, rows.texts[row]
             slot = before.get(slot)
 
 
-_Gap = tuple[str | tuple[str, ...], int, int]
-_REST: Final = (itemgetter(1, 2), itemgetter(0, 2), itemgetter(0, 1))
-"""What is left of three parts without the first, second or third."""
+def _gap(parts: Sequence[str], place: int) -> str:
+    """Parts of a name with one left open."""
+    return " ".join((*parts[:place], "_", *parts[place + 1 :]))
 
 
-def _company(texts: Sequence[str], at: int) -> Iterator[tuple[str | tuple[str, str], int, int]]:
-    """(the rest, place, length) of the names that the word ``at`` may be part of."""
-    if at + 1 < len(texts):
-        yield texts[at + 1], 0, 2
-        if at + 2 < len(texts):
-            yield (texts[at + 1], texts[at + 2]), 0, 3
-        if at:
-            yield (texts[at - 1], texts[at + 1]), 1, 3
-    if at:
-        yield texts[at - 1], 1, 2
-        if at > 1:
-            yield (texts[at - 2], texts[at - 1]), 2, 3
+def _companies(count: int, at: int) -> Iterator[tuple[int, int]]:
+    """From where to where the names reach that the word ``at`` of ``count`` may be part of."""
+    for first, last in ((at, 2), (at, 3), (at - 1, 3), (at - 1, 2), (at - 2, 3)):
+        if first >= 0 and first + last <= count:
+            yield first, first + last

@@ -19,16 +19,7 @@ from guard.prompt.contexts import Contexts
 from guard.prompt.decode import decoded
 from guard.prompt.disguises import Disguises
 from guard.prompt.index import Found, Index
-from guard.prompt.lexicon import (
-    NAME_LISTS,
-    Hit,
-    Name,
-    Rows,
-    Term,
-    name_parts,
-    read_rows,
-    vocabulary,
-)
+from guard.prompt.lexicon import Hit, Name, Rows, read_rows, terms, vocabulary
 from guard.prompt.names import BentNames
 from guard.prompt.normalise import compose, normalise, skeleton
 from guard.prompt.tokens import Words, scan
@@ -42,9 +33,8 @@ class Engine:
     def __init__(self, lists: Iterable[Rows]) -> None:
         lists = tuple(lists)
         self.index = Index(lists)
-        words = (word for term in _terms(lists) for word in term.text.split() if len(word) > 2)
-        self._words = frozenset(words).union(word for word in name_parts() if len(word) > 3)
-        self.disguises = Disguises(_terms(lists), vocabulary())
+        self._terms = tuple(terms(lists))
+        self.disguises = Disguises(self._terms, vocabulary())
         self.bent = BentNames(lists)
         self.calm = Calm(self.index, self.disguises, self.bent, self._hides)
 
@@ -57,7 +47,17 @@ class Engine:
             return True
         said = set(words.texts)
         readings = (word for reading in leet.readings(words) for word in reading.texts)
-        return any(word not in said and word in self._words for word in readings)
+        return any(word not in said and self._says(word) for word in readings)
+
+    @functools.cached_property
+    def _term_words(self) -> frozenset[str]:
+        return frozenset(word for term in self._terms for word in term.text.split())
+
+    def _says(self, word: str) -> bool:
+        """Whether ``word`` may be part of an entry; shorter words are so by chance."""
+        return (len(word) > 2 and word in self._term_words) or (
+            len(word) > 3 and word in vocabulary()
+        )
 
     def disguised(self, words: Words, text: str) -> Iterator[Hit]:
         """Terms behind disguises of single words."""
@@ -76,13 +76,6 @@ class Engine:
                 term = self.disguises.exact(reading)
                 if term is not None:
                     yield Hit(term, span, position, position + 1, "upside-down letters")
-
-
-def _terms(lists: Iterable[Rows]) -> Iterator[Term]:
-    for rows in lists:
-        if rows.name not in NAME_LISTS:
-            entries = (rows.entry(line) for line in rows.lines)
-            yield from (entry for entry in entries if isinstance(entry, Term))
 
 
 @functools.cache

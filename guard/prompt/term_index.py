@@ -63,10 +63,8 @@ Found = tuple[Term, str]
 class TermIndex:
     """The terms, and the words in which nothing is hidden.
 
-    ``words``: all terms that may be hidden; ``loose``: those whose neighbourhood means them;
-    ``neighbours``: loose terms by what is left of them without a letter; ``sounds``, ``anagrams``:
-    by how they sound, by their letters in order; ``skeletons``: terms by their consonants;
-    ``steps``: loose terms as steps from letter to letter.
+    ``words``: all terms that may be hidden; ``loose``: those whose neighbourhood means them. The
+    other indexes are built when the first unknown word comes.
     """
 
     def __init__(self, terms: Iterable[Term], vocabulary: frozenset[str]) -> None:
@@ -82,17 +80,9 @@ class TermIndex:
                 plain.add(term.text)
             elif term.text not in self.words or term.score > self.words[term.text].score:
                 self.words[term.text] = term
-        self._known = (vocabulary | plain) - self.words.keys()
+        self._vocabulary, self._plain = vocabulary, frozenset(plain)
         self._letters = "\n".join(self.words)
-        self._by_length: dict[int, list[str]] = {}
-        for word in self.words:
-            self._by_length.setdefault(len(word), []).append(word)
         self.loose = dict.fromkeys(word for word in self.words if self._may_slip(word))
-        self.neighbours = self._deletions()
-        self.sounds = {sound(word): word for word in self.loose if len(word) > MIN_FUZZY}
-        self.anagrams = {"".join(sorted(word)): word for word in self.loose}
-        self.steps = frozenset(map(steps, self.loose))
-        self.skeletons = self._without_vowels()
         self._long = [word for word in self.loose if len(word) >= MIN_FUZZY]
         self._inside = ahocorasick_rs.AhoCorasick(self._long)
 
@@ -100,19 +90,45 @@ class TermIndex:
         """Whether what is near a term means it."""
         return len(word) >= (MIN_EXACT if "exact" in self.words[word].flags else MIN_FUZZY)
 
-    def _deletions(self) -> dict[str, list[str]]:
+    @functools.cached_property
+    def neighbours(self) -> dict[str, list[str]]:
+        """Loose terms by what is left of them without a letter."""
         found: dict[str, list[str]] = {}
         for word in self.loose:
             for position in range(len(word)):
                 found.setdefault(word[:position] + word[position + 1 :], []).append(word)
         return found
 
-    def _without_vowels(self) -> dict[str, str]:
+    @functools.cached_property
+    def skeletons(self) -> dict[str, str]:
+        """Terms by their consonants, the shortest first."""
         found: dict[str, str] = {}
         for word in sorted(self.words, key=len):
             skeleton = "".join(letter for letter in word if letter not in VOWELS)
             if 0 < len(word) - len(skeleton) <= MAX_VOWELS:
                 found.setdefault(skeleton, word)
+        return found
+
+    @functools.cached_property
+    def sounds(self) -> dict[str, str]:
+        """Loose terms by how they sound."""
+        return {sound(word): word for word in self.loose if len(word) > MIN_FUZZY}
+
+    @functools.cached_property
+    def anagrams(self) -> dict[str, str]:
+        """Loose terms by their letters in order."""
+        return {"".join(sorted(word)): word for word in self.loose}
+
+    @functools.cached_property
+    def steps(self) -> frozenset[str]:
+        """Loose terms as steps from letter to letter."""
+        return frozenset(map(steps, self.loose))
+
+    @functools.cached_property
+    def _by_length(self) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {}
+        for word in self.words:
+            found.setdefault(len(word), []).append(word)
         return found
 
     def exact(self, word: str) -> Term | None:
@@ -125,16 +141,12 @@ class TermIndex:
 
     def knows(self, word: str) -> bool:
         """Whether nothing is hidden in ``word``: everyday words, names, plain terms."""
-        return word in self._known or word in self.words
+        return word in self._vocabulary or word in self.words or word in self._plain
 
     def unknown(self, words: Words) -> list[int]:
         """Positions of the words that are worth a closer look."""
-        known, terms = self._known, self.words
-        return [
-            i
-            for i, text in enumerate(words.texts)
-            if text not in known and text not in terms and len(text) > 2
-        ]
+        texts = enumerate(words.texts)
+        return [at for at, text in texts if len(text) > 2 and not self.knows(text)]
 
     def is_piece(self, text: str) -> bool:
         """Whether ``text`` is a part of any term."""
@@ -163,7 +175,7 @@ class TermIndex:
         return len(text) in reachable
 
     def _is_part(self, word: str) -> bool:
-        return word in _SHORT or (len(word) > 3 and word in self._known) or word in self.words
+        return word in _SHORT or word in self.words or (len(word) > 3 and self.knows(word))
 
 
 @functools.lru_cache(maxsize=20_000)

@@ -6,26 +6,22 @@ Used by ``bench_screen.py``; seeded where a position or letter is chosen, so tha
 from __future__ import annotations
 
 import base64
-import random
 from collections.abc import Callable
+
+from transform_tools import LETTERS, VOWELS, Dice, mapped
 
 LEET_DIGITS = dict(zip("aeiostbgz", "431057892", strict=True))
 LEET_SIGNS = {"a": "@", "s": "$", "i": "!", "l": "|", "e": "€", "c": "¢", "t": "+"}
 CYRILLIC = dict(zip("aceopxyikmhtbn", "асеорхуікмһтьп", strict=True))
 GREEK = dict(zip("aoviktupxny", "αονικτυρχηγ", strict=True))
 SMALL_CAPS = dict(zip("abcdefghijklmnoprstuvwyz", "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", strict=True))
-UPSIDE_DOWN = dict(zip("abcdefghijklmnopqrstuvwxyz", "ɐqɔpǝɟƃɥᴉɾʞlɯuodbɹsʇnʌʍxʎz", strict=True))
-NEIGHBOURS = dict(zip("abcdefghijklmnopqrstuvwxyz", "svxfrghjokklnmpowtdyicezux", strict=True))
+UPSIDE_DOWN = dict(zip(LETTERS, "ɐqɔpǝɟƃɥᴉɾʞlɯuodbɹsʇnʌʍxʎz", strict=True))
+NEIGHBOURS = dict(zip(LETTERS, "svxfrghjokklnmpowtdyicezux", strict=True))
 DIACRITICS = dict(zip("aeiouncsz", "áêïöùñçšž", strict=True))
-VOWELS = "aeiou"
 
 
-def _rng(word: str) -> random.Random:
-    return random.Random(word)  # noqa: S311
-
-
-def _map(table: dict[str, str]) -> Callable[[str], str]:
-    return lambda word: "".join(table.get(char, char) for char in word)
+_DICE = Dice()
+_inner = _DICE.inner
 
 
 def _offset(start: int, *, upper: bool = False) -> Callable[[str], str]:
@@ -38,22 +34,6 @@ def _offset(start: int, *, upper: bool = False) -> Callable[[str], str]:
 
 def _between(sign: str) -> Callable[[str], str]:
     return sign.join
-
-
-def _one(table: dict[str, str]) -> Callable[[str], str]:
-    def change(word: str) -> str:
-        places = [i for i, char in enumerate(word) if char in table]
-        if not places:
-            return word
-        at = _rng(word).choice(places)
-        return word[:at] + table[word[at]] + word[at + 1 :]
-
-    return change
-
-
-def _inner(word: str) -> int:
-    """A place inside the word, never its first or last letter."""
-    return _rng(word).randrange(1, max(2, len(word) - 1))
 
 
 def _insert(sign: str) -> Callable[[str], str]:
@@ -87,7 +67,7 @@ def _neighbour_key(word: str) -> str:
 
 def _dropped_vowel(word: str) -> str:
     places = [i for i, char in enumerate(word) if char in VOWELS and i]
-    at = _rng(word).choice(places) if places else _inner(word)
+    at = _DICE.rng(word).choice(places) if places else _inner(word)
     return word[:at] + word[at + 1 :]
 
 
@@ -97,7 +77,7 @@ def _pig_latin(word: str) -> str:
 
 
 def _zalgo(word: str) -> str:
-    rng = _rng(word)
+    rng = _DICE.rng(word)
     marks = [chr(code) for code in range(0x300, 0x340)]
     return "".join(char + "".join(rng.choices(marks, k=4)) for char in word)
 
@@ -109,28 +89,28 @@ def _alternating(word: str) -> str:
 TRANSFORMS: dict[str, Callable[[str], str]] = {
     "upper case": str.upper,
     "alternating case": _alternating,
-    "leetspeak digits": _map(LEET_DIGITS),
-    "leetspeak one digit": _one(LEET_DIGITS),
-    "leetspeak signs": _map(LEET_SIGNS),
-    "leetspeak one sign": _one(LEET_SIGNS),
+    "leetspeak digits": mapped(LEET_DIGITS),
+    "leetspeak one digit": _DICE.one(LEET_DIGITS),
+    "leetspeak signs": mapped(LEET_SIGNS),
+    "leetspeak one sign": _DICE.one(LEET_SIGNS),
     "zero-width space": _between("\u200b"),
     "zero-width joiner": _insert("\u200d"),
     "word joiner": _insert("\u2060"),
     "soft hyphen": _insert("\u00ad"),
     "variation selectors": _between("\ufe0f"),
     "tag characters": _between("\U000e0061"),
-    "Cyrillic, one letter": _one(CYRILLIC),
-    "Cyrillic, all letters": _map(CYRILLIC),
-    "Greek, one letter": _one(GREEK),
-    "Greek, all letters": _map(GREEK),
+    "Cyrillic, one letter": _DICE.one(CYRILLIC),
+    "Cyrillic, all letters": mapped(CYRILLIC),
+    "Greek, one letter": _DICE.one(GREEK),
+    "Greek, all letters": mapped(GREEK),
     "full-width": _offset(0xFF41),
     "mathematical bold": _offset(0x1D41A),
     "mathematical script": _offset(0x1D4EA),
     "circled": _offset(0x24D0),
     "negative squared": _offset(0x1F170, upper=True),
-    "small capitals": _map(SMALL_CAPS),
+    "small capitals": mapped(SMALL_CAPS),
     "regional indicators": _offset(0x1F1E6, upper=True),
-    "upside-down": lambda word: _map(UPSIDE_DOWN)(word)[::-1],
+    "upside-down": lambda word: mapped(UPSIDE_DOWN)(word)[::-1],
     "spaced": _between(" "),
     "dotted": _between("."),
     "hyphened": _between("-"),
@@ -158,7 +138,7 @@ TRANSFORMS: dict[str, Callable[[str], str]] = {
     "dropped vowel": _dropped_vowel,
     "neighbouring key": _neighbour_key,
     "pig Latin": _pig_latin,
-    "diacritics": _map(DIACRITICS),
+    "diacritics": mapped(DIACRITICS),
     "combining mark": _between("\u0336"),
     "zalgo": _zalgo,
     "right-to-left override": lambda word: f"\u202e{word[::-1]}\u202c",

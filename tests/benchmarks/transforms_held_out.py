@@ -10,12 +10,10 @@ import base64
 import codecs
 import hashlib
 import json
-import random
 import re
 from collections.abc import Callable
 
-VOWELS = "aeiou"
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
+from transform_tools import LETTERS, VOWELS, Dice, mapped
 
 CHEROKEE = dict(zip("abdehijklmprstvwz", "ᎪᏴᎠᎬᎻᎥᎫᏦᏞᎷᏢᏒᏚᎢᏙᎳᏃ", strict=True))
 ARMENIAN = dict(zip("ghlnoqsu", "ցհլոօզѕս", strict=True))
@@ -41,30 +39,13 @@ def is_tuning(name: str) -> bool:
     return hashlib.sha256(f"genguard screening {name}".encode()).digest()[0] % 2 == 0
 
 
-def _rng(word: str) -> random.Random:
-    return random.Random(f"held out {word}")  # noqa: S311
-
-
-def _map(table: dict[str, str]) -> Callable[[str], str]:
-    return lambda word: "".join(table.get(char, char) for char in word)
-
-
-def _one(table: dict[str, str]) -> Callable[[str], str]:
-    def change(word: str) -> str:
-        places = [i for i, char in enumerate(word) if char in table]
-        at = _rng(word).choice(places) if places else 0
-        return word[:at] + table.get(word[at], word[at]) + word[at + 1 :]
-
-    return change
+_DICE = Dice("held out ")
+_inner = _DICE.inner
 
 
 def _offset(start: int, holes: dict[str, str] | None = None) -> Callable[[str], str]:
     table = {char: chr(start + place) for place, char in enumerate(LETTERS)}
-    return _map(table | (holes or {}))
-
-
-def _inner(word: str) -> int:
-    return _rng(word).randrange(1, max(2, len(word) - 1))
+    return mapped(table | (holes or {}))
 
 
 def _each(before: str, after: str = "") -> Callable[[str], str]:
@@ -85,7 +66,7 @@ def _some(signs: str) -> Callable[[str], str]:
     """One of ``signs`` after each letter but the last, chosen by the word."""
 
     def change(word: str) -> str:
-        rng = _rng(word)
+        rng = _DICE.rng(word)
         return "".join(char + rng.choice(signs) for char in word[:-1]) + word[-1]
 
     return change
@@ -107,17 +88,17 @@ def _syllables_swapped(word: str) -> str:
 
 def _leet_mix(word: str) -> str:
     table = {"a": "@4", "e": "3€", "i": "1!", "o": "0", "s": "5$", "t": "7+", "g": "9", "b": "8"}
-    rng = _rng(word)
+    rng = _DICE.rng(word)
     return "".join(rng.choice(table[c]) if c in table and rng.random() < 0.7 else c for c in word)
 
 
 def _case_noise(word: str) -> str:
-    rng = _rng(word)
+    rng = _DICE.rng(word)
     return "".join(rng.choice((char.upper(), char)) for char in word)
 
 
 def _zalgo_strong(word: str) -> str:
-    rng = _rng(word)
+    rng = _DICE.rng(word)
     marks = [
         chr(code) for code in (*range(0x300, 0x315), *range(0x316, 0x334), *range(0x346, 0x363))
     ]
@@ -148,16 +129,16 @@ ITALIC_HOLES = {"h": "ℎ"}
 
 UNSEEN: dict[str, Callable[[str], str]] = {
     # letters of other alphabets and styles
-    "Cherokee letters": _map(CHEROKEE),
-    "Armenian, one letter": _one(ARMENIAN),
-    "Armenian letters": _map(ARMENIAN),
-    "Lisu letters": _map(LISU),
-    "Coptic letters": _map(COPTIC),
-    "IPA letters": _map(IPA),
-    "IPA, one letter": _one(IPA),
-    "dots below": _map(DOTTED_BELOW),
-    "strokes through letters": _map(STROKED),
-    "superscripts": _map(SUPERSCRIPT),
+    "Cherokee letters": mapped(CHEROKEE),
+    "Armenian, one letter": _DICE.one(ARMENIAN),
+    "Armenian letters": mapped(ARMENIAN),
+    "Lisu letters": mapped(LISU),
+    "Coptic letters": mapped(COPTIC),
+    "IPA letters": mapped(IPA),
+    "IPA, one letter": _DICE.one(IPA),
+    "dots below": mapped(DOTTED_BELOW),
+    "strokes through letters": mapped(STROKED),
+    "superscripts": mapped(SUPERSCRIPT),
     "Fraktur": _offset(0x1D51E),
     "mathematical script, thin": _offset(0x1D4B6, SCRIPT_HOLES),
     "mathematical italic": _offset(0x1D44E, ITALIC_HOLES),
@@ -168,8 +149,8 @@ UNSEEN: dict[str, Callable[[str], str]] = {
     "squared": _offset(0x1F130),
     "negative circled": _offset(0x1F150),
     "fonts by turns": _fonts_by_turns,
-    "Greek look-alikes": _map(GREEK_LIKE),
-    "Cyrillic look-alikes": _map(CYRILLIC_LIKE),
+    "Greek look-alikes": mapped(GREEK_LIKE),
+    "Cyrillic look-alikes": mapped(CYRILLIC_LIKE),
     "scripts by turns": _scripts_by_turns,
     "one capital dotless or long s": _replaced(("i", "ı"), ("s", "ſ")),
     "ligatures": _replaced(
@@ -229,7 +210,7 @@ UNSEEN: dict[str, Callable[[str], str]] = {
     "xx around": lambda word: f"xx{word}xx",
     "random case": _case_noise,
     "leetspeak mixed": _leet_mix,
-    "letters as digits": _map(LOOK_NUMBERS),
+    "letters as digits": mapped(LOOK_NUMBERS),
     "last letter dropped": lambda word: word[:-1],
     "first two swapped": lambda word: word[1] + word[0] + word[2:],
     "last two swapped": lambda word: word[:-2] + word[-1] + word[-2],
@@ -278,7 +259,7 @@ UNSEEN: dict[str, Callable[[str], str]] = {
     "rot13, labelled": lambda word: f"rot13: {codecs.encode(word, 'rot13')}",
     "Morse": lambda word: " ".join(MORSE[char] for char in word),
     "tag characters alone": lambda word: "".join(chr(0xE0000 + ord(char)) for char in word),
-    "keyboard shifted by one": _map(SHIFTED),
+    "keyboard shifted by one": mapped(SHIFTED),
 }
 """By name. Each takes a lower-case English word of four letters or more."""
 

@@ -50,23 +50,24 @@ def problems(policy: Policy, known: Known) -> tuple[Problem, ...]:
 
 def _unknown(policy: Policy, known: Known) -> Iterator[Problem]:
     for position, rule in enumerate(policy.prompt_rules):
-        for name in rule.lists:
-            if name not in known.lists:
-                yield Problem(
-                    ERROR,
-                    ("prompt_rules", position, "lists"),
-                    f"the rule '{rule.id}' names the list '{name}', which does not exist; "
-                    f"there are {', '.join(known.lists)}",
-                )
+        path: _Path = ("prompt_rules", position, "lists")
+        yield from _missing(rule.id, path, rule.lists, "list", known.lists)
     for position, semantic in enumerate(policy.semantic_rules):
-        for head in semantic.heads:
-            if head not in known.heads:
-                yield Problem(
-                    ERROR,
-                    ("semantic_rules", position, "heads"),
-                    f"the rule '{semantic.id}' names the head '{head}', which does not exist; "
-                    f"there are {', '.join(known.heads)}",
-                )
+        path = ("semantic_rules", position, "heads")
+        yield from _missing(semantic.id, path, semantic.heads, "head", known.heads)
+
+
+def _missing(
+    rule: str, path: _Path, named: Sequence[str], what: str, there: Sequence[str]
+) -> Iterator[Problem]:
+    for name in named:
+        if name not in there:
+            yield Problem(
+                ERROR,
+                path,
+                f"the rule '{rule}' names the {what} '{name}', which does not exist; "
+                f"there are {', '.join(there)}",
+            )
 
 
 def _unreachable(policy: Policy, known: Known) -> Iterator[Problem]:

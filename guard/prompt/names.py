@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Final
 
 from guard.policy.model import PromptRule
@@ -56,94 +59,84 @@ class BentNames:
     def __init__(self, lists: Iterable[Rows]) -> None:
         self._lists = [rows for rows in lists if rows.name in NAME_LISTS]
         self._near = functools.lru_cache(maxsize=20_000)(self._one_edit_off)
+        self._beginning = functools.lru_cache(maxsize=20_000)(self._that_begin)
 
     @functools.cached_property
-    def _names(self) -> list[tuple[Rows, int]]:
-        """List and number of each name that counts everywhere."""
+    def _glued(self) -> dict[str, _Place]:
+        """Names that count everywhere, without their spaces."""
+        return {
+            text.replace(" ", ""): (rows, number)
+            for rows in self._lists
+            for number, (text, line) in enumerate(zip(rows.texts, rows.lines, strict=True))
+            if not line.endswith("single")
+        }
+
+    @functools.cached_property
+    def _ending(self) -> dict[str, list[_Place]]:
+        """Names by all their parts but the first."""
+        found: dict[str, list[_Place]] = defaultdict(list)
+        for rows in self._lists:
+            for number, text in enumerate(rows.texts):
+                found[text.partition(" ")[2]].append((rows, number))
+        return dict(found)
+
+    def _that_begin(self, prefix: str) -> list[_Place]:
+        """Names that begin with ``prefix`` and go on: lists are sorted."""
         return [
             (rows, number)
             for rows in self._lists
-            for number, line in enumerate(rows.lines)
-            if not line.endswith("single")
+            for number in range(
+                bisect_left(rows.texts, f"{prefix} "), bisect_left(rows.texts, f"{prefix}!")
+            )
         ]
-
-    @functools.cached_property
-    def _gaps(self) -> tuple[dict[str, int], dict[int, int]]:
-        """Names without one part, by what is left.
-
-        A key is a gap and the length of what is missing. It leads to the last name that has it, a
-        name to the one before it; a number is the name's times four and the place of the gap.
-        """
-        last: dict[str, int] = {}
-        before: dict[int, int] = {}
-        for number, (rows, row) in enumerate(self._names):
-            parts = rows.texts[row].split(" ")
-            if not 2 <= len(parts) <= 3:
-                continue
-            for place, part in enumerate(parts):
-                if len(part) >= MIN_SLIP:
-                    key = f"{_gap(parts, place)} {len(part)}"
-                    slot = number * 4 + place
-                    if key in last:
-                        before[slot] = last[key]
-                    last[key] = slot
-        return last, before
-
-    @functools.cached_property
-    def _gap_set(self) -> frozenset[str]:
-        return frozenset(key[: key.rindex(" ")] for key in self._gaps[0])
-
-    @functools.cached_property
-    def _glued(self) -> dict[str, int]:
-        names = (rows.texts[row] for rows, row in self._names)
-        return {name.replace(" ", ""): number for number, name in enumerate(names)}
 
     def find(self, texts: Sequence[str], unknown: Iterable[int]) -> Iterator[tuple[Found, str]]:
         """Names that are behind one of the ``unknown`` words, and what hid them."""
         for position in unknown:
             text = texts[position]
             if len(text) >= MIN_GLUED and text in self._glued:
-                yield Found(self._entry(self._glued[text]), position, position + 1), "glued words"
+                rows, number = self._glued[text]
+                yield Found(_entry(rows, number), position, position + 1), "glued words"
             if len(text) >= MIN_SLIP - 1:
                 for found in self._around(texts, position):
                     yield found, "a misspelling"
 
-    def _entry(self, number: int) -> Entry:
-        rows, row = self._names[number]
-        return rows.entry(rows.lines[row])
-
     def _around(self, texts: Sequence[str], at: int) -> Iterator[Found]:
         for first, last in _companies(len(texts), at):
-            gap = _gap(texts[first:last], at - first)
-            if gap in self._gap_set:
-                for number in self._near(texts[at], gap, at - first):
-                    yield Found(self._entry(number), first, last)
+            before, after = " ".join(texts[first:at]), " ".join(texts[at + 1 : last])
+            if self._beginning(before) if before else after in self._ending:
+                for rows, number in self._near(texts[at], before, after):
+                    yield Found(_entry(rows, number), first, last)
 
-    def _one_edit_off(self, text: str, gap: str, place: int) -> tuple[int, ...]:
-        """Names with that gap whose part in its place is one edit from ``text``."""
-        return tuple(
-            number
-            for length in (len(text) - 1, len(text), len(text) + 1)
-            for number, name in self._filling(gap, length)
-            if one_edit(text, name.split(" ")[place])
-        )
+    def _one_edit_off(self, text: str, before: str, after: str) -> tuple[_Place, ...]:
+        """Names with a part between ``before`` and ``after`` that is one edit from ``text``."""
+        begin, end = len(before) + bool(before), len(after) + bool(after)
+        found = []
+        for rows, number in self._beginning(before) if before else self._ending[after]:
+            name = rows.texts[number]
+            part = name[begin : len(name) - end]
+            if (
+                abs(len(part) - len(text)) <= 1
+                and len(part) >= MIN_SLIP
+                and name[len(name) - end :].lstrip() == after
+                and " " not in part
+                and one_edit(text, part)
+                and not rows.lines[number].endswith("single")
+            ):
+                found.append((len(part), (rows, number)))
+        return tuple(place for _, place in sorted(found[::-1], key=itemgetter(0)))
 
-    def _filling(self, gap: str, length: int) -> Iterator[tuple[int, str]]:
-        last, before = self._gaps
-        slot = last.get(f"{gap} {length}")
-        while slot is not None:
-            rows, row = self._names[slot // 4]
-            yield slot // 4, rows.texts[row]
-            slot = before.get(slot)
+
+_Place = tuple[Rows, int]
+"""A list and the number of a row of it."""
 
 
-def _gap(parts: Sequence[str], place: int) -> str:
-    """Parts of a name with one left open."""
-    return " ".join((*parts[:place], "_", *parts[place + 1 :]))
+def _entry(rows: Rows, number: int) -> Entry:
+    return rows.entry(rows.lines[number])
 
 
 def _companies(count: int, at: int) -> Iterator[tuple[int, int]]:
     """From where to where the names reach that the word ``at`` of ``count`` may be part of."""
-    for first, last in ((at, 2), (at, 3), (at - 1, 3), (at - 1, 2), (at - 2, 3)):
-        if first >= 0 and first + last <= count:
-            yield first, first + last
+    for first, length in ((at, 2), (at, 3), (at - 1, 3), (at - 1, 2), (at - 2, 3)):
+        if first >= 0 and first + length <= count:
+            yield first, first + length

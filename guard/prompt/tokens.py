@@ -41,6 +41,8 @@ _SCAN: Final = re.compile(
     rf"|({_WEIGHT}|[,;|!?。、，؛؟।…•·]|{_FULL_STOP}|(?<!\S)[–—-](?!\S))"
 )
 
+_CANONICAL: Final = re.compile(r"[a-z0-9]+(?: [a-z0-9]+)*")
+
 
 class Words:
     """The words of a view: ``texts[i]`` is a canonical word or BREAK.
@@ -95,4 +97,6 @@ def scan(view: View) -> Words:
 
 def canonical(term: str) -> str:
     """A lexicon term or name in canonical form, breaks left out, without the outer spaces."""
+    if _CANONICAL.fullmatch(term):
+        return term
     return " ".join(text for text in scan(normalise(term)).texts if text != BREAK)

@@ -168,7 +168,8 @@ class Stream:
             TextColumn("{task.fields[rows]:,} prompts"), TimeElapsedColumn(),
             TimeRemainingColumn(),
         )  # fmt: skip
-        with Bar(*columns, console=messages, transient=True) as bar:
+        # Rows for a file or a pipe must go there: rich would take them for the terminal's.
+        with Bar(*columns, console=messages, transient=True, redirect_stdout=False) as bar:
             task = bar.add_task("Screening", total=opened.size, rows=self.progress.rows)
             yield lambda rows: bar.update(task, completed=opened.read(), rows=rows)
 

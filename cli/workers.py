@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
-from collections import Counter, deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from guard.errors import InvalidRequest, Unavailable
+from guard.errors import InvalidRequest
 from guard.policy.model import Policy
 
 from .exits import Exit, worst
 from .lines import MAX_LINE_BYTES, Chunk, Lines, parse_line
 from .output import error_row
+from .pool import IN_FLIGHT, cores, opened, spread
 from .verdicts import Judge, dumps, safe_row
 
 ALONE_LINES = 512
 """Lines that this process screens before it asks for help: starting a worker takes a second."""
-
-IN_FLIGHT = 4
-"""Chunks a worker may have waiting, out or back: enough to never be idle, and all that is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +48,11 @@ class Recipe:
 
         screener = build_screener(self.policy, Settings.load(**self.settings))
         return Judge(self.policy, screener, self.lines)
+
+    def prepare(self) -> Callable[[Chunk], Results]:
+        """The work of a worker: a chunk's rows."""
+        judge = self.judge()
+        return lambda chunk: screen_lines(judge, chunk.first, chunk.lines, self.negative)
 
 
 def screen_lines(
@@ -101,84 +99,10 @@ def in_order(
         yield chunk, screen_lines(judge, chunk.first, chunk.lines, recipe.negative)
         alone -= len(chunk.lines)
     with _pool(recipe, count) as pool:
-        yield from _spread(pool, lines, count * IN_FLIGHT)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _spread(pool: ProcessPoolExecutor, lines: Lines, most: int) -> Iterator[tuple[Chunk, Results]]:
-    flying: deque[tuple[Chunk, Future[Results]]] = deque()
-    ended = False
-    while flying or not ended:
-        full = len(flying) >= most
-        if flying and (full or ended or flying[0][1].done() or lines.waits()):
-            chunk, future = flying.popleft()
-            yield chunk, _result(future)
-            continue
-        following = lines.next()
-        if following is None:
-            ended = True
-            continue
-        with _children_deaf():
-            flying.append((following, pool.submit(_in_worker, following.first, following.lines)))
-
-
-def _result(future: Future[Results]) -> Results:
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise Unavailable(
-            "A worker process ended before its work was done; its rows are not written.",
-            hint="It may have been killed for memory: try fewer --workers. With --output, "
-            "--resume goes on from the last row written.",
-        ) from error
-
-
-# -- in the worker ---------------------------------------------------------------------------------
-
-_judge: Judge | None = None
-_recipe: Recipe | None = None
+        yield from spread(pool, iter(lines), count * IN_FLIGHT, lines.waits)
 
 
 @contextmanager
 def _pool(recipe: Recipe, count: int) -> Iterator[ProcessPoolExecutor]:
-    # Spawned, not forked: a fork would copy locks and connections that threads are holding.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, context, _begin, (recipe,))
-    try:
+    with opened(recipe, count) as pool:
         yield pool
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-@contextmanager
-def _children_deaf() -> Iterator[None]:
-    """Processes begun inside do not hear Ctrl-C, which a terminal sends to all of them."""
-    old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, old)
-
-
-def _begin(recipe: Recipe) -> None:
-    global _judge, _recipe  # what a worker keeps between chunks
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _recipe, _judge = recipe, recipe.judge()
-
-
-def _end_with(parent: Any) -> None:
-    """A killed parent cannot say that there is no more work: its end is watched."""
-    parent.join()
-    os._exit(1)
-
-
-def _in_worker(first: int, lines: tuple[bytes | None, ...]) -> Results:
-    assert _judge is not None  # noqa: S101  # _begin ran, or the pool is broken
-    assert _recipe is not None  # noqa: S101
-    return screen_lines(_judge, first, lines, _recipe.negative)

@@ -34,30 +34,27 @@ def styled(texts: Sequence[str], names: Sequence[Found]) -> frozenset[Found]:
     chosen: set[Found] = set()
     ends: set[int] = set()
     for name in sorted(names, key=lambda one: (one.first, -one.last)):
+        first, last = name.first, name.last
+        before = texts[first - 1] if first else ""
+        after = texts[last] if last < len(texts) else BREAK
+        if after == "s":  # "Van Gogh's style"
+            after = texts[last + 1] if last + 1 < len(texts) else ""
         asks = (
-            _led(texts, name.first)
-            or _followed(texts, name.last)
-            or _continues(texts, name.first, ends)
-            or _stands_alone(texts, name)
+            (before in _LAST_OF_LEADS and _led(texts, first))
+            or after in _FOLLOWERS
+            or (before in _CONNECTORS and _continues(texts, first, ends))
+            # a tag of its own that is not the first one, which names the subject:
+            or (before == BREAK and (last == len(texts) or texts[last] == BREAK))
             or (platform and " " in name.entry.text)
         )
         if asks:
             chosen.add(name)
-            ends.add(name.last)
+            ends.add(last)
     return frozenset(chosen)
 
 
 def _led(texts: Sequence[str], first: int) -> bool:
-    if first == 0 or texts[first - 1] not in _LAST_OF_LEADS:
-        return False
     return any(" ".join(texts[max(0, first - n) : first]) in _LEADS for n in (1, 2, 3))
-
-
-def _followed(texts: Sequence[str], last: int) -> bool:
-    after = texts[last : last + 2]
-    if list(after[:1]) == ["s"]:
-        after = texts[last + 1 : last + 3]
-    return bool(after) and after[0] in _FOLLOWERS
 
 
 def _continues(texts: Sequence[str], first: int, ends: set[int]) -> bool:
@@ -66,10 +63,3 @@ def _continues(texts: Sequence[str], first: int, ends: set[int]) -> bool:
     while position > 0 and texts[position - 1] in _CONNECTORS and first - position < 3:
         position -= 1
     return position != first and position in ends
-
-
-def _stands_alone(texts: Sequence[str], name: Found) -> bool:
-    """A tag between commas that is not the first one, which names the subject."""
-    before = name.first > 0 and texts[name.first - 1] == BREAK
-    after = name.last == len(texts) or texts[name.last] == BREAK
-    return before and after

@@ -101,7 +101,7 @@ class Places:
 
     def __init__(self, text: str, chunks: list[str], counts: Iterable[int]) -> None:
         self._chunks = chunks
-        self._ends = list(accumulate(counts))
+        self._firsts = list(accumulate(counts, initial=0))
         if len(text) == sum(map(len, chunks)) + len(chunks) - 1:  # single spaces only
             self._starts = list(accumulate((len(chunk) + 1 for chunk in chunks), initial=0))
         else:
@@ -109,12 +109,11 @@ class Places:
 
     def origin(self, first: int, last: int) -> tuple[int, int]:
         """The span of words ``first`` up to, not including, ``last``."""
-        return self._place(first)[0], self._place(last - 1)[1]
-
-    def _place(self, word: int) -> tuple[int, int]:
-        at = bisect_right(self._ends, word)
-        start, end = _inner(self._chunks[at])[word - (self._ends[at - 1] if at else 0)]
-        return self._starts[at] + start, self._starts[at] + end
+        left = bisect_right(self._firsts, first) - 1
+        right = bisect_right(self._firsts, last - 1, left) - 1
+        start = _inner(self._chunks[left])[first - self._firsts[left]][0]
+        end = _inner(self._chunks[right])[last - 1 - self._firsts[right]][1]
+        return self._starts[left] + start, self._starts[right] + end
 
 
 @functools.lru_cache(maxsize=20_000)

@@ -111,7 +111,7 @@ class BentNames:
     def _one_edit_off(self, text: str, before: str, after: str) -> tuple[_Place, ...]:
         """Names with a part between ``before`` and ``after`` that is one edit from ``text``."""
         begin, end = len(before) + bool(before), len(after) + bool(after)
-        found = []
+        found: list[tuple[int, int, _Place]] = []
         for rows, number in self._beginning(before) if before else self._ending[after]:
             name = rows.texts[number]
             part = name[begin : len(name) - end]
@@ -123,8 +123,8 @@ class BentNames:
                 and one_edit(text, part)
                 and not rows.lines[number].endswith("single")
             ):
-                found.append((len(part), (rows, number)))
-        return tuple(place for _, place in sorted(found[::-1], key=itemgetter(0)))
+                found.append((len(part), -len(found), (rows, number)))
+        return tuple(place for _, _, place in sorted(found, key=itemgetter(0, 1)))
 
 
 _Place = tuple[Rows, int]

@@ -41,13 +41,14 @@ class Engine:
     def _hides(self, chunk: str) -> bool:
         """Whether there is more in ``chunk`` than what it says plainly."""
         words = scan(normalise(chunk))
-        if any(self.disguised(words, chunk)) or any(True for _ in decoded(chunk)):
+        readings = tuple(leet.readings(words))
+        if any(self.disguised(words, chunk, readings)) or any(True for _ in decoded(chunk)):
             return True
         if skeleton(words.view) is not None:
             return True
         said = set(words.texts)
-        readings = (word for reading in leet.readings(words) for word in reading.texts)
-        return any(word not in said and self._says(word) for word in readings)
+        others = (word for reading in readings for word in reading.texts)
+        return any(word not in said and self._says(word) for word in others)
 
     @functools.cached_property
     def _term_words(self) -> frozenset[str]:
@@ -59,12 +60,12 @@ class Engine:
             len(word) > 3 and word in vocabulary()
         )
 
-    def disguised(self, words: Words, text: str) -> Iterator[Hit]:
-        """Terms behind disguises of single words."""
+    def disguised(self, words: Words, text: str, readings: Sequence[Words]) -> Iterator[Hit]:
+        """Terms behind disguises of single words; ``readings`` are those of leetspeak."""
         yield from self.disguises.hits(words, self.disguises.unknown(words))
         yield from spread.hits(words, self.disguises)
         yield from self._upside_down(words, text)
-        for reading in leet.readings(words):
+        for reading in readings:
             yield from self.disguises.hits(reading, self.disguises.unknown(reading))
 
     def _upside_down(self, words: Words, text: str) -> Iterator[Hit]:
@@ -105,22 +106,23 @@ class Reader:
         yield from self._plain(words, self._engine.disguises.unknown(words))
         yield from ages(words.view)
         yield from self._engine.disguises.split_hits(words)
-        for hit in self._engine.disguised(words, text):
+        readings = tuple(leet.readings(words))
+        for hit in self._engine.disguised(words, text, readings):
             if not self._is_written_apart(words, hit, text):
                 yield hit
-        yield from self._other_readings(words, text)
+        yield from self._other_readings(words, text, readings)
 
-    def _other_readings(self, words: Words, text: str) -> Iterator[Hit]:
+    def _other_readings(self, words: Words, text: str, readings: Sequence[Words]) -> Iterator[Hit]:
         folded = skeleton(words.view)
         if folded is not None:
             yield from self._plain(scan(folded), (), how="look-alike letters")
-        for reading in leet.readings(words):
+        for reading in readings:
             unknown = self._engine.disguises.unknown(reading)
             yield from self._plain(reading, unknown, how="leetspeak")
         for view in decoded(text):
             reading = scan(compose(view, normalise(view.text)))
             yield from self._plain(reading, (), how="an encoding")
-            for hit in self._engine.disguised(reading, text):
+            for hit in self._engine.disguised(reading, text, tuple(leet.readings(reading))):
                 yield hit._replace(how="an encoding")
 
     def _plain(self, words: Words, unknown: Sequence[int], how: str = "") -> Iterator[Hit]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import string
+from collections.abc import Iterator, Sequence
+from operator import contains
 from typing import Final
 
 from guard.prompt.disguises import MAX_WORD, Disguises
@@ -52,7 +54,6 @@ _LOOKS_LIKE: Final = {
     "£": "el",
     "¥": "y",
 }
-_CLASSES: Final = str.maketrans({sign: f"[{letters}]" for sign, letters in _LOOKS_LIKE.items()})
 MIN_SIGNED: Final = 2
 """Characters other than digits that a word of letters and signs must have: a number is a number."""
 
@@ -113,12 +114,14 @@ def _uncovered(chunk: str, disguises: Disguises) -> Term | None:
         return None
     if not chunk[0].isalpha() and disguises.knows(bare):  # a bullet or an asterisk before a word
         return None
-    pattern = re.compile("".join(char if char.isalpha() else "[a-z]" for char in chunk))
-    return _fitting(pattern, len(chunk), disguises)
+    letters = [char if char.isalpha() else string.ascii_lowercase for char in chunk]
+    return _fitting(letters, disguises)
 
 
-def _fitting(pattern: re.Pattern[str], length: int, disguises: Disguises) -> Term | None:
-    fitting = (word for word in disguises.of_length(length) if pattern.fullmatch(word))
+def _fitting(letters: Sequence[str], disguises: Disguises) -> Term | None:
+    """The first term each of whose letters is among those of its place."""
+    likely = [word for word in disguises.of_length(len(letters)) if word[0] in letters[0]]
+    fitting = (word for word in likely if all(map(contains, letters, word)))
     return disguises.exact(next(fitting, ""))
 
 
@@ -129,7 +132,7 @@ def _signed(view: View, disguises: Disguises) -> Iterator[Seen]:
         digits = sum(char.isdigit() for char in chunk)
         if chunk.isalpha() or len(chunk) < MIN_FUZZY or len(chunk) - digits < MIN_SIGNED:
             continue
-        term = _fitting(re.compile(chunk.translate(_CLASSES)), len(chunk), disguises)
+        term = _fitting([_LOOKS_LIKE.get(char, char) for char in chunk], disguises)
         if term is not None:
             yield term, (found.start(), found.start() + len(chunk)), "leetspeak"
 

@@ -63,7 +63,7 @@ FLOORS: dict[str, float] = {
     "evasions unseen, held-out half": 0.88,
     "prompts/s": 2_500.0,
     "times better-profanity": 100.0,
-    "start s": 1.2,
+    "start s": 1.5,
 }
 
 

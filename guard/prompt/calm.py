@@ -81,7 +81,10 @@ class Calm:
         notable = NOTABLE.search(kinds)
         if not begins and notable is None:
             return _EMPTY
-        texts = " ".join(map(self._chunks.said.__getitem__, chunks)).split()
+        try:
+            texts = " ".join(map(self._chunks.said.__getitem__, chunks)).split()
+        except KeyError:  # another thread has just begun the memory anew
+            return None
         glance = Glance(text, chunks, by_chunk, texts)
         glance.found = [(one, "") for one in self._index.find(texts, begins)]
         if notable is not None:

@@ -68,8 +68,8 @@ class Chunks(dict[str, str]):
     def tidy(self) -> None:
         """Begin anew when there is too much to remember."""
         if len(self) + len(self._hidden) >= MAX_CHUNKS:
+            self.said.clear()  # first: another thread may be reading, and kinds need their words
             self.clear()
-            self.said.clear()
             self._hidden.clear()
 
     def _read(self, chunk: str) -> str:

@@ -89,6 +89,15 @@ def test_memory_is_bounded(read: Engine, monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(read.calm._chunks.said) <= 50
 
 
+def test_a_memory_begun_anew_by_another_thread_asks_for_a_close_look(read: Engine) -> None:
+    text = "a picture by Greg Rutkowski"
+    assert read.calm.glance(text) is not None
+    read.calm._chunks.said.clear()
+    assert read.calm.glance(text) is None
+    read.calm._chunks.clear()
+    assert read.calm.glance(text) is not None
+
+
 def test_a_text_of_any_length_is_refused_at_once(screener: PolicyScreener) -> None:
     with pytest.raises(InvalidRequest, match="the limit is 20,000"):
         screener.screen("a" * (MAX_PROMPT_CHARS + 1))

@@ -91,9 +91,7 @@ def _mark(run: Run) -> str:
     build_watermark(run.policy, run.settings)
     if run.settings.mark_secret is not None:
         return "from GUARD_MARK_SECRET"
-    return (
-        f"back up {run.settings.home / 'keys'}: who loses the mark's secret cannot read old marks"
-    )
+    return f"back up {run.settings.home / 'keys'}: who loses a mark's secret cannot read old marks"
 
 
 def _database(run: Run) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from guard.image.decode import SUFFIXES
@@ -13,10 +14,34 @@ def pictures(paths: Iterable[Path]) -> list[Path]:
 
     What does not exist stays in the list: each input gets its row, also when it cannot be read.
     """
-    found: list[Path] = []
+    return [path for path, _ in walk(paths)]
+
+
+def walk(paths: Iterable[Path], without: Path | None = None) -> Iterator[tuple[Path, Path]]:
+    """As :func:`pictures`, one at a time, each with its place: the path below what was named.
+
+    At no time more than the names of the folders it is in are held. Nothing in the folder
+    ``without`` is met; links to folders are not followed.
+    """
+    closed = without.resolve() if without is not None else None
     for path in paths:
         if path.is_dir():
-            found += sorted(one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES)
+            yield from ((one, one.relative_to(path)) for one in _below(path, closed))
         else:
-            found.append(path)
-    return found
+            yield path, Path(path.name)
+
+
+def _below(folder: Path, closed: Path | None) -> Iterator[Path]:
+    if closed is not None and folder.resolve() == closed:
+        return
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted((one.name, one.is_dir(follow_symlinks=False)) for one in found)
+    except OSError:
+        yield folder  # which gets a row that says why
+        return
+    for name, is_folder in entries:
+        if is_folder:
+            yield from _below(folder / name, closed)
+        elif Path(name).suffix.lower() in SUFFIXES:
+            yield folder / name

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from guard.errors import KeyInvalid
+
 from .command import Run, command
 from .exits import Exit
 
@@ -17,9 +19,12 @@ SOON_DAYS = 30
 
 def register(app: typer.Typer) -> None:
     """Add the noun to ``app``."""
-    noun = typer.Typer(no_args_is_help=True, help="Signing keys and certificates.")
+    noun = typer.Typer(
+        no_args_is_help=True, help="Signing keys, certificates and the watermark's secret."
+    )
     command(noun, "dev", example="guard keys dev\nguard keys dev --replace")(dev)
     command(noun, "check", example="guard keys check")(check)
+    command(noun, "rotate-watermark", example="guard keys rotate-watermark")(rotate_watermark)
     app.add_typer(noun, name="keys")
 
 
@@ -74,5 +79,39 @@ def check(run: Run) -> Exit:
         f"{escape(keys.subject)}  [dim]{keys.algorithm}, expires {keys.expires:%Y-%m-%d}[/]",
         *([f"[yellow]{warning}[/]"] if warning else []),
         *(["[yellow]For development only.[/]"] if keys.development else []),
+    )
+    return Exit.DONE
+
+
+def rotate_watermark(run: Run) -> Exit:
+    """Mark with a new secret from now on; marks made so far are still read.
+
+    The secret so far moves to the retired ones, in keys/mark.retired of the home. Programs that
+    run keep marking with it until they are started again, which is no harm. Each retired secret
+    makes looking at pictures without a mark longer.
+    """
+    from guard.provenance.mark_secret import (
+        RETIRED_SETTING,
+        SETTING,
+        load_retired_mark_secrets,
+        rotate_mark_secret,
+    )
+    from guard.watermark.keys import MarkKey
+
+    if run.settings.mark_secret is not None:
+        raise KeyInvalid(
+            f"The watermark secret comes from {SETTING}, so there is none here to replace.",
+            hint=f"Put the value of {SETTING} in front of {RETIRED_SETTING}, and set {SETTING} to "
+            "a new one: openssl rand -hex 32",
+        )
+    home = run.settings.home
+    key_id = MarkKey(rotate_mark_secret(home)).key_id
+    retired = [MarkKey(one).key_id for one in load_retired_mark_secrets(home)]
+    run.out.emit(
+        {"key_id": key_id, "retired": retired, "folder": str(home / "keys")},
+        f"[bold green]made[/]     watermark key {key_id}",
+        f"[dim]retired  watermark key {retired[0]}: its marks are still read[/]",
+        f"[yellow]Back up {escape(str(home / 'keys'))}:[/] who loses a secret cannot read its "
+        "marks.",
     )
     return Exit.DONE

@@ -17,20 +17,20 @@ from guard.errors import Unavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-In = TypeVar("In", contravariant=True)
-Out = TypeVar("Out", covariant=True)
+Item_contra = TypeVar("Item_contra", contravariant=True)
+Result_co = TypeVar("Result_co", covariant=True)
 
 IN_FLIGHT = 4
 """Items a worker may have waiting, out or back: enough to never be idle, and all that is held."""
 
-ONE_THREAD = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """Every core has a process already: threads inside them would only wait for each other."""
 
 
-class Job(Protocol[In, Out]):
+class Job(Protocol[Item_contra, Result_co]):
     """What workers are begun with. It is pickled, so it says how to build and holds nothing."""
 
-    def prepare(self) -> Callable[[In], Out]:
+    def prepare(self) -> Callable[[Item_contra], Result_co]:
         """Load what the work needs, once a worker; answers the work on one item."""
         ...
 
@@ -113,15 +113,15 @@ def _children_settings() -> Iterator[None]:
 
 # -- in the worker ---------------------------------------------------------------------------------
 
-_work: Callable[[Any], Any] | None = None
+_kept: dict[str, Callable[[Any], Any]] = {}
+"""What a worker keeps between items."""
 
 
 def _begin(job: Job[Any, Any]) -> None:
-    global _work  # what a worker keeps between items
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _work = job.prepare()
+    _kept["work"] = job.prepare()
 
 
 def _end_with(parent: Any) -> None:
@@ -131,5 +131,4 @@ def _end_with(parent: Any) -> None:
 
 
 def _in_worker(item: Any) -> Any:
-    assert _work is not None  # noqa: S101  # _begin ran, or the pool is broken
-    return _work(item)
+    return _kept["work"](item)  # _begin ran, or the pool is broken

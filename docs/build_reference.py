@@ -125,6 +125,8 @@ MEANINGS = {
     "signing_key": "PEM private key of that certificate.",
     "tsa_url": "RFC 3161 time-stamp authority; without one manifests carry no time-stamp.",
     "mark_secret": "Secret of the watermark in hex, in place of the file in the home.",
+    "retired_mark_secrets": "Earlier secrets in hex, commas between them: marks of theirs are still"
+    " read. Those in the home are read as well.",
     "prompt_seconds": "Time limit of prompt screening.",
     "generate_seconds": "Time limit of the generator, loading included.",
     "classify_seconds": "Time limit of the classifiers.",

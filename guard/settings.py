@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     signing_key: Path | None = None
     tsa_url: str | None = None
     mark_secret: SecretStr | None = None
+    retired_mark_secrets: SecretStr | None = None
 
     prompt_seconds: float = Field(default=10.0, gt=0)
     generate_seconds: float = Field(default=600.0, gt=0)

@@ -37,7 +37,7 @@ FORMATS = {
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".gif", ".bmp"}
 """How the files of these formats are called: what is looked for in folders."""
 
-_TRIED = tuple(name for name in FORMATS if name != "MPO")  # the JPEG reader finds out itself
+TRIED = tuple(name for name in FORMATS if name != "MPO")  # the JPEG reader finds out itself
 
 MAX_BYTES = 128 * 1024 * 1024
 """A larger file is refused unread: twice an uncompressed picture of 22 megapixels."""
@@ -94,9 +94,9 @@ def decode(data: bytes) -> Decoded:
     colour depth that does not fit 8 bits, or past the limits.
     """
     _check_bytes(data)
-    with _quiet():
+    with quiet():
         try:
-            with Image.open(BytesIO(data), formats=_TRIED) as image:
+            with Image.open(BytesIO(data), formats=TRIED) as image:
                 media_type = FORMATS[image.format or ""]
                 pixels, alpha = _look_at(image)
         except UnidentifiedImageError as error:
@@ -119,7 +119,7 @@ def decode(data: bytes) -> Decoded:
 def _from_pillow(image: Image.Image) -> Decoded:
     from guard.image.encode import encode
 
-    with _quiet():
+    with quiet():
         try:
             pixels, alpha = _look_at(image)
         except InvalidImage:
@@ -208,7 +208,7 @@ def _flatten(image: Image.Image) -> tuple[Pixels, NDArray[np.uint8] | None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Pillow's warnings stay in here: they are remarks about other people's files.
 
     The filters are global to the process, so one thread at a time may have them changed.

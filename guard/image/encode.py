@@ -65,8 +65,9 @@ def encode(
     *,
     xmp: bytes | None = None,
     alpha: NDArray[np.uint8] | None = None,
+    icc: bytes | None = None,
 ) -> bytes:
-    """The picture as a file of ``media_type``, with an XMP packet in it when given.
+    """The picture as a file of ``media_type``, with XMP packet and ICC profile when given.
 
     ``alpha`` uint8 (height, width) makes it transparent again: ``pixels`` are taken to lie on
     white, and that white is taken out of the half-transparent ones. JPEG drops it.
@@ -75,6 +76,8 @@ def encode(
     format cannot hold.
     """
     options = _options(media_type, xmp)
+    if icc is not None:
+        options["icc_profile"] = icc
     image = _image(pixels, None if media_type in WITHOUT_ALPHA else alpha)
     out = BytesIO()
     try:

@@ -1,4 +1,4 @@
-"""``guard generate``, ``protect``, ``classify``, ``watermark``, ``verify`` and ``review``."""
+"""``guard generate``, ``protect``, ``classify``, ``verify`` and ``review``."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_several_prompts_share_a_key(desk: Desk) -> None:
     assert len(answer.rows) == 2
 
 
-# -- protect, classify, watermark -------------------------------------------------------------
+# -- protect and classify ---------------------------------------------------------------------
 
 
 def test_protect_has_a_row_for_every_picture(desk: Desk) -> None:
@@ -217,38 +217,6 @@ def test_classify_evaluates_a_folder(desk: Desk) -> None:
     assert answer.code == 0
     assert (answer.row["safe"], answer.row["unsafe"]) == (1, 1)
     assert "1 safe" in desk("classify", "--evaluate", "labelled").stdout
-
-
-def test_watermark_there_and_back(desk: Desk) -> None:
-    payload = "00112233aabbccdd"
-
-    made = desk.json("watermark", "embed", desk.picture(), "out.png", "--payload", payload)
-    found = desk.json("watermark", "detect", "out.png", desk.picture(), desk.broken_picture())
-
-    assert (made.code, made.row["payload"]) == (0, payload)
-    marked, plain, broken = found.rows
-    assert (marked["detected"], marked["payload"]) == (True, payload)
-    assert (plain["detected"], plain["payload"]) == (False, None)
-    assert set(marked) >= {"path", "method", "p_value", "confidence"}
-    assert broken["error"]["code"] == "invalid_image"
-    assert found.code == Exit.FINDING
-    assert payload in desk("watermark", "detect", "out.png").stdout
-
-
-@pytest.mark.parametrize(
-    ("target", "payload"),
-    [
-        ("out.png", "0011"),
-        ("out.png", "zz" * 8),
-        ("out.xyz", "00" * 8),
-        ("/proc/x/out.png", "00" * 8),
-    ],
-)
-def test_watermark_usage(desk: Desk, target: str, payload: str) -> None:
-    answer = desk.json("watermark", "embed", desk.picture(), target, "--payload", payload)
-
-    assert answer.code == Exit.USAGE
-    assert answer.row["error"]["hint"]
 
 
 # -- verify -----------------------------------------------------------------------------------

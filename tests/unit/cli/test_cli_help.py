@@ -37,7 +37,8 @@ EXPECTED = {
     ("audit", "list"), ("audit", "show"), ("audit", "stats"), ("audit", "verify"),
     ("audit", "export"), ("review", "list"), ("review", "approve"), ("review", "reject"),
     ("policy", "list"), ("policy", "show"), ("policy", "lint"), ("policy", "test"),
-    ("keys", "dev"), ("keys", "check"), ("models", "list"), ("models", "pull"),
+    ("keys", "dev"), ("keys", "check"), ("keys", "rotate-watermark"),
+    ("models", "list"), ("models", "pull"),
     ("models", "check"), ("models", "import-head"),
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ A package registers itself under the entry-point group ``genguard`` and implemen
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -29,11 +29,15 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What a factory may know: the settings, the policy and the watermark's secret."""
+    """What a factory may know: the settings, the policy and the watermark's secret.
+
+    ``retired_mark_secrets`` are earlier ones: no longer marked with, still to be read.
+    """
 
     settings: Settings
     policy: Policy
-    mark_secret: bytes = b""
+    mark_secret: bytes = field(default=b"", repr=False)
+    retired_mark_secrets: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 GeneratorFactory = Callable[[str, Settings], Generator]
@@ -101,11 +105,13 @@ class BuiltIns:
 
             return PilotWatermark(
                 wiring.mark_secret,
-                target_psnr_db=wiring.policy.watermark.target_psnr_db,
+                retired=wiring.retired_mark_secrets,
+                strength=wiring.policy.watermark.strength,
+                wished=wiring.policy.watermark.survive,
                 false_positive_rate=wiring.policy.watermark.false_positive_rate,
             )
 
-        return {"genguard-pilot-1": pilot}
+        return {"genguard-pilot-2": pilot}
 
 
 @cache

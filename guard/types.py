@@ -252,11 +252,15 @@ class RawImage:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A mark as embedded: ``payload`` is the mark id as lower-case hex, ``psnr_db`` its price."""
+    """A mark as embedded: ``payload`` is the mark id as lower-case hex, ``psnr_db`` its price.
+
+    ``survived`` names the damage that it was read back after before release.
+    """
 
     method: str
     payload: str
     psnr_db: float
+    survived: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,8 @@ def _plain(record: AuditRecord) -> dict[str, Any]:
             "method": record.mark.method,
             "payload": record.mark.payload,
             "psnr_db": float(record.mark.psnr_db),
+            # Absent from records of marks that were not tried: their bytes stay as they were.
+            **({"survived": list(record.mark.survived)} if record.mark.survived else {}),
         }
     if record.fingerprint is not None:
         plain["fingerprint"] = {
@@ -197,7 +199,9 @@ def _record(plain: dict[str, Any]) -> AuditRecord:
     values["scores"] = tuple(_read_score(score) for score in plain.get("scores", ()))
     if "mark" in plain:
         mark = Mark(**plain["mark"])
-        values["mark"] = dataclasses.replace(mark, psnr_db=float(mark.psnr_db))
+        values["mark"] = dataclasses.replace(
+            mark, psnr_db=float(mark.psnr_db), survived=tuple(mark.survived)
+        )
     if "fingerprint" in plain:
         values["fingerprint"] = Fingerprint(**plain["fingerprint"])
     return AuditRecord(**values)
@@ -226,6 +230,8 @@ def _check(record: AuditRecord) -> None:
     if record.mark is not None:
         _check_text("mark method", record.mark.method)
         _check_shape("mark", record.mark.payload, _HEX, "lower-case hex")
+        for item in record.mark.survived:
+            _check_shape("survived damage", item, _IDENTIFIER, "an identifier")
     if record.fingerprint is not None:
         _check_text("fingerprint algorithm", record.fingerprint.algorithm)
         _check_shape("fingerprint", record.fingerprint.bits, _HEX, "lower-case hex")

@@ -163,10 +163,15 @@ class ClipSettings(_Strict):
 
 
 class WatermarkSettings(_Strict):
-    """The mark: ``target_psnr_db`` is its strength; ``false_positive_rate`` bounds detection."""
+    """How a mark is made and found.
 
-    method: Identifier = "genguard-pilot-1"
-    target_psnr_db: Annotated[float, Field(ge=30.0, le=60.0)] = 42.0
+    ``strength`` is ``default``, ``robust`` or ``high-quality``; ``survive`` names the damage that
+    it should be read after before release; ``false_positive_rate`` bounds detection.
+    """
+
+    method: Identifier = "genguard-pilot-2"
+    strength: Identifier = "default"
+    survive: tuple[str, ...] = ("crop90-jpeg75", "webp50")
     false_positive_rate: Annotated[float, Field(gt=0.0, le=1e-3)] = 1e-9
 
 

@@ -1,130 +1,204 @@
 """Finding the mark, or saying with a p-value that it is not there.
 
-Stages, cheapest and likeliest first; each has its share of the false-positive budget, so that
-the reported p-value is right whatever stage answers (a weighted union bound):
+Stages, cheapest and likeliest first:
 
 1. *same frame*: the whole picture, at any size, any codec;
-2. *turned*: the seven other flips and quarter turns;
-3. *cropped*: the whole shift search at the picture's own scale and at the scales of common
-   original sizes, for pictures that were cropped and not rescaled.
+2. *placed*: where the pilot answers elsewhere (:mod:`guard.watermark.search`), the picture is
+   brought back to the canonical plane and the payload is read, once more after small bends are
+   undone.
+
+Every look at phases and every decoding is paid for in the p-value, whatever stage answers.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from guard.types import Pixels
-from guard.watermark import canonical, code, pilot, shaping, spectrum
+from guard.watermark import bands, canonical, evidence, register, search, shaping, spectrum
 from guard.watermark.canonical import Plane
 from guard.watermark.chips import Spreader
-from guard.watermark.pilot import Pilot, Reading
-from guard.watermark.spectrum import Spectrum
-
-ORIGINAL_SIDES: Final = (512, 576, 640, 704, 720, 768, 832, 896, 960, 1024, 1080, 1152, 1216, 1280)
-"""Short sides that generators make, in pixels: a crop of one of them keeps its scale."""
-
-MOST_CROPPED: Final = 4.0
-"""A crop whose short side is below a quarter of the original's holds too little of the mark."""
+from guard.watermark.code import Code
+from guard.watermark.observation import Observation
+from guard.watermark.pilot import SETS, SIGNS, Pilot, Reading
+from guard.watermark.placement import ANGLE, ASPECT, LOG_SCALE, MIRROR, Floats, matrices
+from guard.watermark.search import Placed
 
 LONGEST_LOOK: Final = 8
 """Of a ribbon, so many short sides are looked at: that is evidence enough, at bounded cost."""
 
-SIGNS: Final = 2
-TURNS: Final = 7
-SHARE_SAME, SHARE_TURNED, SHARE_CROPPED = 0.5, 0.25, 0.25
+PROMISING: Final = 11.0
+"""Evidence of the pilot from which a placement is worth a decoding."""
+
+FOUND_BY_SEARCH: Final = 14.0
+"""Evidence of the pilot at the true placement from which a search is sure to meet it."""
+
+DECODED: Final = 3
+"""Placements decoded at most."""
+
+LOOKS: Final = (1.0, 0.6)
+"""Shares of each side, around the centre, that are searched: seen at an angle, the whole is out of
+step with itself where its middle is not, and the middle leads to the whole."""
+
+PROMISING_SAME_FRAME: Final = 2.5
+BENDS: Final = 3
+"""Rounds of undoing small bends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The least p-value met, and the payload when its check sum held there."""
+    """The least p-value met, and the payload where one could be read significantly."""
 
     p_value: float
-    payload: bytes | None
-    geometry: str
+    payload: bytes | None = None
+    geometry: str = ""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """How much was decoded so far, and the least p-value met."""
+
+    decodings: int = 0
+    best: float = 1.0
+
+    def note(self, reading: Reading, looks: int) -> None:
+        """Take in the best ``reading`` of so many ``looks``."""
+        found = evidence.pilot_p_value(reading.score, reading.weight, looks)
+        self.best = min(self.best, found)
 
 
 class Detector:
     """Reads with the pilot and chips of one key."""
 
-    def __init__(self, keyed: Pilot, spreader: Spreader, false_positive_rate: float) -> None:
-        self._pilot = keyed
+    def __init__(
+        self, pilot: Pilot, spreader: Spreader, code: Code, false_positive_rate: float
+    ) -> None:
+        self._pilot = pilot
         self._spreader = spreader
+        self._code = code
         self._limit = false_positive_rate
 
     def find(self, pixels: Pixels, *, search: bool = True) -> Found:
         """The mark in ``pixels``; ``search`` False looks in the same frame only."""
-        best = Found(1.0, None, "")
         side = min(pixels.shape[:2])
         if side < canonical.LEAST_SIDE:
-            return best
+            return Found(1.0)
         look = LONGEST_LOOK * side
         plane = canonical.luma(pixels[:look, :look])
-        for found in self._attempts(plane, search=search):
-            if found.p_value < self._limit and found.payload is not None:
+        tally = _Tally()
+        found = self._same_frame(plane, tally)
+        if found is None and search:
+            looks = (_middle(plane, share) for share in LOOKS)
+            answers = (self._placed(plane, part, tally) for part in looks)
+            found = next((one for one in answers if one is not None), None)
+        return found or Found(tally.best)
+
+    def reads(
+        self, part: Pixels, corner: tuple[int, int], whole: tuple[int, int], payload: bytes
+    ) -> bool:
+        """Whether ``payload`` reads from a part of a marked picture, without a search for it.
+
+        The first pixel of ``part`` lay at ``corner`` (left, top) of a picture of shape ``whole``
+        (height, width). Where that is a crop, the pilot must be as clear as a search needs it.
+        """
+        scale = canonical.scale_of(*whole)
+        own = canonical.to_canonical(canonical.luma(part), scale)
+        seen, power = _spectrum(shaping.flatten(own))
+        displaced = self._pilot.displacements[self._pilot.set_of(payload)]
+        right, down = displaced + np.array(corner) / scale
+        moved = spectrum.moved(seen, down, right)
+        terms = self._pilot.terms_of(moved, power)
+        energy = float((np.abs(terms) ** 2).sum())
+        reading = Reading(float(terms.real.sum()), energy, float(right), float(down))
+        if part.shape[:2] != whole and reading.evidence < FOUND_BY_SEARCH:
+            return False
+        found = self._decode(moved, power, reading, _Tally())
+        return found is not None and found[1] == payload
+
+    def _same_frame(self, plane: Plane, tally: _Tally) -> Found | None:
+        own = canonical.to_canonical(plane, canonical.scale_of(*plane.shape))
+        seen, power = _spectrum(shaping.flatten(own))
+        for reading in self._pilot.read_sets(self._pilot.terms_of(seen, power)):
+            tally.note(reading, SETS * SIGNS)
+            if reading.evidence >= PROMISING_SAME_FRAME:
+                moved = spectrum.moved(seen, reading.dy, reading.dx)
+                found = self._decode(moved, power, reading, tally)
+                if found is not None:
+                    return Found(*found, "same frame")
+        return None
+
+    def _placed(self, plane: Plane, part: Plane, tally: _Tally) -> Found | None:
+        """The mark in ``plane``, placed by what its middle ``part`` shows."""
+        seen = Observation(part)
+        placed, best, looks = search.search(seen, self._pilot)
+        tally.note(best, looks)
+        for one in placed[:DECODED]:
+            if one.reading.evidence < PROMISING:
+                break
+            found = self._bring_back(plane, seen, one, tally)
+            if found is not None:
+                return Found(*found, _geometry(one.row, seen))
+        return None
+
+    def _bring_back(
+        self, plane: Plane, seen: Observation, placed: Placed, tally: _Tally
+    ) -> tuple[float, bytes] | None:
+        row, reading = placed.row, placed.reading
+        matrix = seen.ratio[:, None] * matrices(row[None])[0]
+        on = register.canvas(plane, matrix, (reading.dx, reading.dy))
+        bend: Floats | None = None
+        for _ in range(1 + BENDS):
+            flat = on.flat(bend)
+            found = self._decode(*_spectrum(flat), reading, tally)
+            if found is not None:
                 return found
-            best = min(best, found, key=lambda one: one.p_value)
-        return Found(best.p_value, None, "")
-
-    def _attempts(self, plane: Plane, *, search: bool) -> Iterator[Found]:
-        scale = canonical.scale_of(*plane.shape)
-        own = canonical.to_canonical(plane, scale)
-        yield self._read(own, SIGNS / SHARE_SAME, "same frame")
-        if not search:
-            return
-        for name, turned in _turns(plane):
-            moved = canonical.to_canonical(turned, scale)
-            yield self._read(moved, TURNS * SIGNS / SHARE_TURNED, name)
-        scales = _scales(scale)
-        hypotheses = len(scales) * SIGNS * pilot.SHIFTS / SHARE_CROPPED
-        for one in scales:
-            yield self._search(canonical.to_canonical(plane, one), hypotheses, one)
-
-    def _read(self, plane: Plane, hypotheses: float, geometry: str) -> Found:
-        found, power = _spectrum(plane)
-        return self._decode(found, power, self._pilot.read(found, power), (hypotheses, geometry))
-
-    def _search(self, plane: Plane, hypotheses: float, scale: float) -> Found:
-        found, power = _spectrum(plane)
-        reading = self._pilot.search(found, power)
-        geometry = f"cropped, {scale * canonical.PERIOD:.0f} px original"
-        found = spectrum.moved(found, reading.dy, reading.dx)
-        return self._decode(found, power, reading, (hypotheses, geometry))
+            bend = register.bend(flat, on, self._pilot, math.copysign(1.0, reading.score), bend)
+            if bend is None:
+                return None
+        return None
 
     def _decode(
-        self, found: Spectrum, power: Plane, reading: Reading, claim: tuple[float, str]
-    ) -> Found:
-        """The payload, read only where the pilot says that there is one."""
-        hypotheses, geometry = claim
-        p_value = reading.p_value(hypotheses)
-        if p_value >= self._limit:
-            return Found(p_value, None, geometry)
-        # A negative picture carries the mark with its sign turned: the pilot tells.
-        soft = self._spreader.read(found, power) * np.float32(math.copysign(1.0, reading.score))
-        return Found(p_value, code.decode(soft), geometry)
+        self, seen: spectrum.Spectrum, power: Plane, reading: Reading, tally: _Tally
+    ) -> tuple[float, bytes] | None:
+        """p-value and payload, when one is read below the limit in some band."""
+        sign = np.float32(math.copysign(1.0, reading.score))
+        for band in bands.BANDS:
+            tally.decodings += 1
+            soft = sign * self._spreader.read(seen, power, band)
+            payload = self._code.decode(soft)
+            if payload is None:
+                continue
+            coded = self._code.encode(payload)
+            p_value = evidence.code_p_value(soft, coded, self._code.payload_bits, tally.decodings)
+            tally.best = min(tally.best, p_value)
+            if tally.best < self._limit:
+                return tally.best, payload
+        return None
 
 
-def _spectrum(plane: Plane) -> tuple[Spectrum, Plane]:
-    found = spectrum.transform(spectrum.fold(shaping.flatten(plane)))
+def _middle(plane: Plane, share: float) -> Plane:
+    """``share`` of each side of ``plane`` with the same centre."""
+    top, left = (int(side * (1 - share) / 2) for side in plane.shape)
+    return np.ascontiguousarray(plane[top : plane.shape[0] - top, left : plane.shape[1] - left])
+
+
+def _spectrum(flat: Plane) -> tuple[spectrum.Spectrum, Plane]:
+    found = spectrum.transform(spectrum.fold(flat))
     return found, spectrum.local_power(found)
 
 
-def _turns(plane: Plane) -> Iterator[tuple[str, Plane]]:
-    """``plane`` in the seven other orientations; the name says what was done to it."""
-    for quarters in range(4):
-        turned = np.rot90(plane, -quarters)
-        angle = f"turned {90 * quarters}° counter-clockwise"
-        if quarters:
-            yield angle, np.ascontiguousarray(turned)
-        name = f"mirrored, {angle}" if quarters else "mirrored"
-        yield name, np.ascontiguousarray(np.fliplr(turned))
-
-
-def _scales(own: float) -> list[float]:
-    """Native pixels per canonical pixel of the originals that a crop may come from."""
-    originals = (side / canonical.PERIOD for side in ORIGINAL_SIDES)
-    return [own, *(scale for scale in originals if own < scale <= MOST_CROPPED * own)]
+def _geometry(row: Floats, seen: Observation) -> str:
+    """What was done to the picture, in words."""
+    size = math.exp(row[LOG_SCALE]) / seen.reduction * canonical.PERIOD
+    parts = ["mirrored"] if row[MIRROR] else []
+    angle = math.degrees(row[ANGLE] + math.pi) % 360 - 180
+    if abs(angle) > 0.05:
+        parts.append(f"turned {angle:.1f}° clockwise")
+    if abs(row[ASPECT]) > 0.01:
+        parts.append(f"stretched {math.exp(row[ASPECT]):.3f}:1")
+    parts.append(f"short side of the whole {size:.0f} px")
+    return ", ".join(parts)

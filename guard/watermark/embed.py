@@ -8,48 +8,84 @@ channels alike: it is a change of luma only, so chroma subsampling costs nothing
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
 
 from guard.types import Pixels
-from guard.watermark import canonical, code, shaping, spectrum
+from guard.watermark import bands, canonical, shaping, spectrum
+from guard.watermark.bands import Band
 from guard.watermark.canonical import PERIOD, Plane
 from guard.watermark.chips import Spreader
+from guard.watermark.code import Code
 from guard.watermark.pilot import Pilot
 
-PILOT_SHARE: Final = 0.25
-"""Share of the mark's energy that the pilot takes."""
+BUSY, BUSY_DISCOUNT = 3.5, 2.5
+"""Very busy pictures drown the mark: from this activity on they get more, by the unit of it."""
 
-_ROUNDING: Final = 1 / 12  # variance that rounding to whole levels adds anyway
+LOUDEST: Final = 3.6
+"""Most root mean square of the mark in luma levels (37 dB)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """SSIMULACRA2 that pictures of each band shall keep, on average."""
+
+    wide: float
+    middle: float
+    narrow: float
+
+    def visibility(self, band: Band, activity: float, scale: float) -> float:
+        """D of :mod:`guard.watermark.shaping` for this quality."""
+        score = {bands.WIDE: self.wide, bands.MIDDLE: self.middle, bands.NARROW: self.narrow}[band]
+        score -= BUSY_DISCOUNT * max(0.0, activity - BUSY)
+        seen = band.seen * (scale / shaping.VISIBLE_SCALE) ** shaping.VISIBLE_GROWTH
+        return float(((100.0 - score) / seen) ** (1 / shaping.VISIBLE_POWER))
+
+
+STRENGTHS: Final = {
+    "high-quality": Strength(wide=89.0, middle=87.0, narrow=85.0),
+    "default": Strength(wide=84.0, middle=82.0, narrow=79.0),
+    "robust": Strength(wide=76.0, middle=72.0, narrow=68.0),
+}
 
 
 class Embedder:
     """Embeds with the pilot and chips of one key."""
 
-    def __init__(self, pilot: Pilot, spreader: Spreader, target_psnr_db: float) -> None:
-        self._pilot = pilot.pattern()
+    def __init__(self, pilot: Pilot, spreader: Spreader, code: Code, strength: Strength) -> None:
+        self._pilot = pilot
+        self._pilot_tile = pilot.pattern()
         self._spreader = spreader
-        variance = 255.0**2 * 10 ** (-target_psnr_db / 10)
-        # Rounding must not eat the whole budget of a very faint mark.
-        self._target = math.sqrt(max(variance - _ROUNDING, 0.2 * variance))
+        self._code = code
+        self._strength = strength
 
     def embed(self, pixels: Pixels, payload: bytes, boost: float = 1.0) -> Pixels:
         """A marked copy of ``pixels``; ``boost`` multiplies the amplitude."""
         height, width = pixels.shape[:2]
         scale = canonical.scale_of(height, width)
         plane = canonical.to_canonical(canonical.luma(pixels), scale)
-        tile = self._tile(plane, payload)
+        activity = shaping.typical_activity(plane)
+        band = bands.band_for(activity)
+        tile = self._tile(plane, payload, band)
         tall, wide = (-(-side // PERIOD) for side in plane.shape)
         pattern = np.tile(tile, (tall, wide))[: plane.shape[0], : plane.shape[1]]
-        pattern = pattern * (boost * shaping.amplitude(plane, scale, self._target))
-        return _add(pixels, pattern, scale)
+        visibility = self._strength.visibility(band, activity, scale)
+        pattern = pattern * (boost * shaping.amplitude(plane, visibility, LOUDEST))
+        return _add(pixels, pattern.astype(np.float32, copy=False), scale)
 
-    def _tile(self, plane: Plane, payload: bytes) -> Plane:
+    def _tile(self, plane: Plane, payload: bytes, band: Band) -> Plane:
+        """One period as it lies on the picture: moved to where the payload's set wants it."""
+        right, down = map(int, self._pilot.displacements[self._pilot.set_of(payload)])
         host = spectrum.transform(spectrum.fold(shaping.flatten(plane)))
-        data = self._spreader.pattern(code.encode(payload), host, spectrum.local_power(host))
-        return math.sqrt(1 - PILOT_SHARE) * data + math.sqrt(PILOT_SHARE) * self._pilot
+        power = spectrum.local_power(host)
+        host = spectrum.moved(host, down, right)
+        data = self._spreader.pattern(self._code.encode(payload), band, host, power)
+        share = band.pilot_share
+        tile = math.sqrt(1 - share) * data + math.sqrt(share) * self._pilot_tile
+        return np.roll(tile, (-down, -right), axis=(0, 1))
 
 
 def psnr(before: Pixels, after: Pixels) -> float:

@@ -2,12 +2,11 @@
 
 ``COUNT`` sinusoids stand at keyed points of the canonical plane's frequency lattice with keyed
 phases φ. A reader compares the phases θ found there and sums S = Σ w·cos(θ − φ), with weights
-w ≥ 0 taken from the magnitudes only.
+w ≥ 0 taken from the magnitudes only (see :mod:`guard.watermark.evidence` for its p-value).
 
-**p-value.** Seen from any picture that was made without the key, each φ is uniform and
-independent, whatever the picture holds. Then E[exp(λ w cos(θ−φ))] = I₀(λw) ≤ exp(λ²w²/4), and by
-Chernoff's bound P(S > t) ≤ exp(−t²/Σw²). No model of pictures enters. When several hypotheses
-(signs, turns, shifts) are tried, their number multiplies the bound.
+**Sets.** One pilot in every picture would give itself away to an average of many. Each picture
+takes one of ``SETS`` keyed displacements of the whole pattern, chosen by its payload: another set
+of phases, at no cost to the search, which tries every displacement anyway.
 """
 
 from __future__ import annotations
@@ -24,13 +23,14 @@ from guard.watermark.canonical import PERIOD, Plane
 from guard.watermark.keys import MarkKey
 from guard.watermark.spectrum import Spectrum
 
-COUNT: Final = 64
-"""Sinusoids: enough for p = exp(−64) when all agree, few enough that each stands out."""
+COUNT: Final = 72
+"""Sinusoids: few enough that each stands out by its magnitude, which finds turns; the payload's own
+code gives the evidence that so few phases cannot."""
 
-NEAREST, FARTHEST = 0.08, 0.25
+NEAREST, FARTHEST = 0.13, 0.38
 """Cycles per canonical pixel. Below, pictures have their energy; above, codecs have none."""
 
-APART: Final = 5.0
+APART: Final = 5.5
 """Least distance of two sinusoids in frequency bins: neighbours would whiten each other."""
 
 OFF_AXIS: Final = 0.12
@@ -39,81 +39,131 @@ OFF_AXIS: Final = 0.12
 WEIGHT_LIMIT: Final = 1.5
 """A magnitude counts up to so many times its surroundings: one loud frequency must not decide."""
 
-STEPS_PER_PIXEL: Final = 4
-"""Shifts are told apart to a quarter of a canonical pixel."""
+SETS: Final = 256
+SIGNS: Final = 2
+GRID: Final = 160
+"""Displacements a side that are tried at once; a refinement finds what lies between."""
 
-SHIFTS: Final = (STEPS_PER_PIXEL * PERIOD) ** 2
-"""Shifts that a search can name: each counts as one hypothesis in the p-value."""
+GRID_STEP: Final = PERIOD / GRID
+
+SHIFTS: Final = GRID * GRID
+
+NEAR_STEP, NEAR_STEPS = 0.8, 3
 
 _DRAWS: Final = 4096  # far more than rejection needs; the lattice always fills within 400
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the pilot says about one placement: ``score`` S (its sign is the mark's polarity)."""
+    """What the pilot says about one placement: S (its sign is the mark's polarity), and where."""
 
     score: float
     weight: float
-    dy: float = 0.0
-    dx: float = 0.0
+    dx: float
+    dy: float
 
-    def p_value(self, hypotheses: float) -> float:
-        """Bound on the probability that an unmarked picture scores so high, in [0, 1]."""
-        if self.weight <= 0.0:
-            return 1.0
-        return math.exp(min(0.0, math.log(hypotheses) - self.score**2 / self.weight))
+    @property
+    def evidence(self) -> float:
+        """Exponent of the bound on chance, before the number of placements is counted."""
+        return self.score**2 / self.weight if self.weight > 0.0 else 0.0
 
 
 class Pilot:
-    """The sinusoids of one key."""
+    """The sinusoids of one key, and the displacements of its sets."""
 
     def __init__(self, key: MarkKey) -> None:
         self.points = _lattice(key)
+        """(COUNT, 2) whole cycles per period, (x, y), x ≥ 0."""
         phases = 2 * np.pi * key.uniform("pilot phases", COUNT)
         self._unit = np.exp(1j * phases).astype(np.complex64)
         self._at = (self.points[:, 1] % PERIOD, self.points[:, 0])
+        draws = key.stream("pilot sets", 2 * SETS) % np.uint64(PERIOD)
+        self.displacements = draws.astype(np.int64).reshape(SETS, 2)
+        """(SETS, 2) canonical pixels, (x, y)."""
+        self._set_turns = np.exp(-2j * np.pi / PERIOD * (self.displacements @ self.points.T))
+        grid = np.arange(GRID)[:, None] * GRID_STEP
+        turn = -2j * np.pi / PERIOD
+        self._turns_down = np.exp(turn * grid * self.points[:, 1]).astype(np.complex64)
+        right = np.exp(turn * grid * self.points[:, 0]).T
+        self._turns_right = np.concatenate([right.real, right.imag]).astype(np.float32)
+        steps = np.arange(-NEAR_STEPS, NEAR_STEPS + 1) * NEAR_STEP
+        self.near = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+        """Displacements (x, y) that a refinement tries."""
+        self._key = key
+
+    def set_of(self, payload: bytes) -> int:
+        """The set, 0 to SETS − 1, that a picture with this payload takes."""
+        return int(self._key.stream("set of " + payload.hex(), 1)[0]) % SETS
 
     def pattern(self) -> Plane:
-        """One period, shape (PERIOD, PERIOD), root mean square 1."""
+        """One period of set (0, 0), shape (PERIOD, PERIOD), root mean square 1."""
         lines = np.zeros(spectrum.SHAPE, dtype=np.complex64)
         lines[self._at] = self._unit
         tile = spectrum.inverse(lines)
         return np.asarray(tile / tile.std(), dtype=np.float32)
 
-    def read(self, found: Spectrum, power: Plane) -> Reading:
-        """S where the picture stands; two hypotheses (the signs)."""
-        terms, weight = self._terms(found, power)
-        return Reading(float(terms.real.sum()), weight)
-
-    def search(self, found: Spectrum, power: Plane) -> Reading:
-        """The best S over all ``SHIFTS`` shifts and both signs: 2 × ``SHIFTS`` hypotheses."""
-        terms, weight = self._terms(found, power)
-        lines = np.zeros(spectrum.SHAPE, dtype=np.complex64)
-        lines[self._at] = terms
-        # One inverse transform sums the turned phases for every whole shift at once.
-        scores = spectrum.inverse(lines)
-        peak = int(np.abs(scores).argmax())
-        return self._refine(terms, weight, (-(peak // PERIOD), -(peak % PERIOD)))
-
-    def _terms(self, found: Spectrum, power: Plane) -> tuple[NDArray[np.complex128], float]:
-        """w·exp(i(θ−φ)) for each sinusoid, and Σw²."""
+    def terms_of(self, found: Spectrum, power: Plane) -> NDArray[np.complex64]:
+        """Whitened values of one period at the pilot's points, turned by its phases: (COUNT,)."""
         values = found[self._at] / np.sqrt(power[self._at])
-        size = np.abs(values)
-        weights = np.minimum(size, WEIGHT_LIMIT).astype(np.float64)
-        turned = values * np.conj(self._unit) / np.maximum(size, 1e-12)
-        return weights * turned, float((weights**2).sum())
+        return self.turned(values.astype(np.complex64))
 
-    def _refine(
-        self, terms: NDArray[np.complex128], weight: float, near: tuple[int, int]
-    ) -> Reading:
-        """The best shift of the quarter-pixel grid within a pixel of ``near`` (dy, dx)."""
-        steps = np.arange(-STEPS_PER_PIXEL, STEPS_PER_PIXEL + 1) / STEPS_PER_PIXEL
-        dy, dx = np.meshgrid(near[0] + steps, near[1] + steps, indexing="ij")
-        shifts = np.stack([dy.ravel(), dx.ravel()], axis=1)
-        turns = shifts @ self.points[:, ::-1].T.astype(np.float64)
-        scores = (terms[None, :] * np.exp(-2j * np.pi * turns / PERIOD)).real.sum(axis=1)
-        best = int(np.abs(scores).argmax())
-        return Reading(float(scores[best]), weight, *map(float, shifts[best]))
+    def turned(self, values: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        """w·exp(i(θ − φ)) of whitened values (…, COUNT) at the pilot's points."""
+        size = np.abs(values)
+        turned = values * (np.conj(self._unit) * np.minimum(1.0, WEIGHT_LIMIT / (size + 1e-9)))
+        return np.asarray(turned, np.complex64)
+
+    def read_sets(self, terms: NDArray[np.complex64]) -> list[Reading]:
+        """A reading for each set where the picture stands in its own frame, best first."""
+        scores = (self._set_turns @ terms).real
+        weight = float((np.abs(terms) ** 2).sum())
+        order = np.argsort(-np.abs(scores))
+        return [
+            Reading(float(scores[one]), weight, *map(float, self.displacements[one]))
+            for one in order[:2]
+        ]
+
+    def read_anywhere(self, terms: NDArray[np.complex64]) -> list[Reading]:
+        """The best reading over ``SHIFTS`` displacements for each row of (rows, COUNT) terms."""
+        # Σ terms·exp(−2πi·k·d/T) on a grid of d: one product of matrices for all rows.
+        down = terms[:, None, :] * self._turns_down
+        parts = np.concatenate([down.real, -down.imag], axis=2).reshape(-1, 2 * COUNT)
+        scores = (parts @ self._turns_right).reshape(len(terms), -1)
+        weights = (np.abs(terms) ** 2).sum(axis=1)
+        low, high = scores.argmin(axis=1), scores.argmax(axis=1)
+        readings = []
+        for row in range(len(terms)):
+            negative = -scores[row, low[row]] > scores[row, high[row]]
+            peak = int(low[row] if negative else high[row])
+            dy, dx = (one * GRID_STEP for one in divmod(peak, GRID))
+            readings.append(Reading(float(scores[row, peak]), float(weights[row]), dx, dy))
+        return readings
+
+    def read_near(
+        self, terms: NDArray[np.complex64], reading: Reading
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """The best of the ``near`` displacements around ``reading``'s, for each row of ``terms``.
+
+        (rows,) scores, positive where the sign is that of ``reading``, and indices into ``near``.
+        """
+        at = self.near + np.array([reading.dx, reading.dy])
+        turns = np.exp(-2j * np.pi / PERIOD * (self.points @ at.T)).astype(np.complex64)
+        scores = (terms @ turns).real * math.copysign(1.0, reading.score)
+        best = scores.argmax(axis=1)
+        return np.asarray(scores[np.arange(len(best)), best], np.float64), best
+
+    def refined(self, terms: NDArray[np.complex64], reading: Reading) -> Reading:
+        """``reading`` with its displacement corrected to a fraction of a pixel, least squares."""
+        sign, at = math.copysign(1.0, reading.score), np.array([reading.dx, reading.dy])
+        turn = -2 * np.pi * self.points / PERIOD
+        for _ in range(3):
+            left = sign * terms * np.exp(1j * (turn @ at))
+            error = np.angle(left)
+            weight = np.abs(left) * (np.abs(error) < np.pi / 2)
+            step = np.linalg.lstsq(turn * weight[:, None], -error * weight, rcond=None)[0]
+            at = at + np.clip(step, -1.0, 1.0)
+        score = float((terms * np.exp(1j * (turn @ at))).real.sum())
+        return Reading(score, reading.weight, float(at[0]), float(at[1]))
 
 
 def _lattice(key: MarkKey) -> NDArray[np.int64]:

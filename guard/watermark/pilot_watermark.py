@@ -1,4 +1,4 @@
-"""``genguard-pilot-1``: the home's own mark, behind the ``Watermark`` protocol.
+"""``genguard-pilot-2``: the home's own mark, behind the ``Watermark`` protocol.
 
 Everything that needs OpenCV or SciPy is imported when the first instance is made, so that this
 module stays cheap to import.
@@ -6,82 +6,107 @@ module stays cheap to import.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from guard.errors import MarkRejected, SettingsInvalid
 from guard.types import MAX_SIDE, Detection, Mark, MarkedImage, Pixels
-from guard.watermark.base import PAYLOAD_BYTES
 from guard.watermark.keys import MarkKey
 
 if TYPE_CHECKING:
-    from guard.watermark.detect import Found
+    from guard.watermark.assurance import Damage
+    from guard.watermark.detect import Detector, Found
 
-METHOD: Final = "genguard-pilot-1"
+METHOD: Final = "genguard-pilot-2"
 
 LEAST_SIDE: Final = 128
 """Pixels of the short side below which the mark's higher half has no room."""
 
-CHECK_JPEG_QUALITY: Final = 75
+REQUIRED: Final = ("jpeg75",)
 """A copy at the quality most sites recompress to must still read before a picture is released."""
 
-WISHED_WEBP_QUALITY: Final = 75
-"""A picture whose mark this codec would take gets the stronger one. Its quantiser is coarse on flat
-ground; large pictures, whose mark lies at lower frequencies, do not need the check."""
+WISHED: Final = ("crop90-jpeg75", "webp50")
+"""Where such a copy does not read, the picture is marked once more and more strongly."""
 
-WISHED_UP_TO_PIXELS: Final = 600_000
-BOOSTS: Final = (1.0, 1.4, 2.0)
-"""Amplitudes tried in turn, 3 dB apart. The last is for small pictures, which have little room."""
+BOOST: Final = 1.4
+"""3 dB."""
+
+LAST_BOOST: Final = 2.0
+"""For small and noisy pictures, of which else no required copy would read."""
 
 
 class PilotWatermark:
-    """Embeds and reads 64-bit mark ids under one platform secret.
+    """Embeds and reads mark ids under one platform secret, and reads under retired ones.
 
-    ``secret``: at least 16 bytes, random. ``target_psnr_db``: 30–60, the strength on busy
-    ground; flat ground gets less. ``false_positive_rate``: in (0, 1e-3], the p-value below which
-    a mark counts as found. Instances are immutable and safe to share between threads.
+    ``secret``: at least 16 bytes, random. ``retired``: earlier secrets that still read.
+    ``strength``: ``default``, ``robust`` or ``high-quality``. ``payload_bits``: a multiple of 8 in
+    48–256. ``false_positive_rate``: in (0, 1e-3], the p-value below which a mark counts as found.
+    ``wished``: names of damage (:mod:`guard.watermark.assurance`) that a mark should survive.
+    Instances are immutable and safe to share between threads.
 
-    Raises KeyInvalid for a short secret, SettingsInvalid for numbers out of range.
+    Raises KeyInvalid for a short secret, SettingsInvalid for what is out of range or unknown.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all but the secret are named options
         self,
         secret: bytes,
         *,
-        target_psnr_db: float = 42.0,
+        retired: Sequence[bytes] = (),
+        strength: str = "default",
+        payload_bits: int = 64,
         false_positive_rate: float = 1e-9,
+        wished: Sequence[str] = WISHED,
     ) -> None:
-        _check_range("target_psnr_db", target_psnr_db, 30.0, 60.0)
-        _check_range("false_positive_rate", false_positive_rate, 1e-24, 1e-3)
-        key = MarkKey(secret)
+        if not 1e-24 <= false_positive_rate <= 1e-3:
+            raise SettingsInvalid(
+                f"false_positive_rate is {false_positive_rate}; it must lie in 1e-24–0.001."
+            )
+        keys = [MarkKey(one) for one in (secret, *retired)]
 
+        from guard.watermark.assurance import damage
         from guard.watermark.chips import Spreader
+        from guard.watermark.code import Code
         from guard.watermark.detect import Detector
-        from guard.watermark.embed import Embedder
+        from guard.watermark.embed import STRENGTHS, Embedder
         from guard.watermark.pilot import Pilot
 
-        pilot, spreader = Pilot(key), Spreader(key)
-        self._key_id = key.key_id
-        self._embedder = Embedder(pilot, spreader, target_psnr_db)
-        self._detector = Detector(pilot, spreader, false_positive_rate)
+        if strength not in STRENGTHS:
+            raise SettingsInvalid(
+                f"There is no strength {strength!r}.", hint=f"Choose {', '.join(STRENGTHS)}."
+            )
+        try:
+            self._code = Code(payload_bits)
+        except ValueError as error:
+            raise SettingsInvalid(f"{error}.") from error
+        self._required = [damage(name) for name in REQUIRED]
+        self._wished = [damage(name) for name in wished]
+        # One budget for all keys: each reads with its share.
+        limit = false_positive_rate / len(keys)
+        self._detectors: list[tuple[str, Detector]] = []
+        for key in keys:
+            pilot, spreader = Pilot(key), Spreader(key, self._code.code_bits)
+            self._detectors.append((key.key_id, Detector(pilot, spreader, self._code, limit)))
+            if key is keys[0]:
+                self._embedder = Embedder(pilot, spreader, self._code, STRENGTHS[strength])
 
     @property
     def method(self) -> str:
-        """``genguard-pilot-1``."""
+        """``genguard-pilot-2``."""
         return METHOD
 
     @property
     def key_id(self) -> str:
-        """16 hex digits that name the key without revealing it."""
-        return self._key_id
+        """16 hex digits that name the key marks are made with, without revealing it."""
+        return self._detectors[0][0]
 
     def embed(self, pixels: Pixels, payload: bytes) -> MarkedImage:
-        """A marked copy of the same shape; ``payload`` is ``PAYLOAD_BYTES`` bytes.
+        """A marked copy of the same shape; ``payload`` is ``payload_bits // 8`` bytes.
 
-        The copy has been read back as it is and after JPEG 75. Where that failed, or where a
-        WebP 75 copy does not read, the picture is marked more strongly (``BOOSTS``).
-        Deterministic. ``pixels`` is left as it was.
+        The copy has been read back as it is and after the required damage. Where the wished damage
+        would take the mark, it is made stronger once; ``mark.survived`` says what it was read
+        after. Deterministic. ``pixels`` is left as it was.
 
         Raises MarkRejected when the picture is too small, too large, or reads back wrongly;
         ValueError when ``pixels`` or ``payload`` has another shape.
@@ -89,75 +114,72 @@ class PilotWatermark:
         from guard.watermark.embed import psnr
 
         _check_pixels(pixels)
-        if len(payload) != PAYLOAD_BYTES:
-            raise ValueError(f"the payload must be {PAYLOAD_BYTES} bytes, not {len(payload)}")
+        if len(payload) != self._code.payload_bytes:
+            raise ValueError(
+                f"the payload must be {self._code.payload_bytes} bytes, not {len(payload)}"
+            )
         _check_size(pixels)
-        marked = self._assured(pixels, payload)
+        marked, survived = self._assured(pixels, payload)
         marked.setflags(write=False)
-        return MarkedImage(marked, Mark(METHOD, payload.hex(), round(psnr(pixels, marked), 2)))
+        mark = Mark(METHOD, payload.hex(), round(psnr(pixels, marked), 2), survived)
+        return MarkedImage(marked, mark)
 
     def detect(self, pixels: Pixels) -> Detection:
-        """What is found under this key, with the bound on chance as ``p_value``.
+        """What is found under the keys, with the bound on chance as ``p_value``.
 
-        Reads through re-encoding, uncropped scaling, flips and quarter turns, and crops that
-        kept the scale. Raises ValueError when ``pixels`` is not uint8 of shape (h, w, 3).
+        Raises ValueError when ``pixels`` is not uint8 of shape (h, w, 3).
         """
         _check_pixels(pixels)
-        found = self._detector.find(pixels)
-        return self._detection(found)
+        least = 1.0
+        for key_id, detector in self._detectors:
+            found = detector.find(pixels)
+            if found.payload is not None:
+                return self._detection(found, key_id)
+            least = min(least, found.p_value * len(self._detectors))
+        return Detection(detected=False, payload=None, method=METHOD, p_value=least)
 
-    def _detection(self, found: Found) -> Detection:
-        read = found.payload is not None
+    def _detection(self, found: Found, key_id: str) -> Detection:
         return Detection(
-            detected=read,
+            detected=True,
             payload=found.payload.hex() if found.payload is not None else None,
             method=METHOD,
-            p_value=found.p_value,
-            key_id=self._key_id if read else "",
+            p_value=min(1.0, found.p_value * len(self._detectors)),
+            key_id=key_id,
             geometry=found.geometry,
         )
 
-    def _assured(self, pixels: Pixels, payload: bytes) -> Pixels:
-        """``pixels`` marked as faintly as will do, read back before it is answered."""
-        readable: Pixels | None = None
-        for boost in BOOSTS:
+    def _assured(self, pixels: Pixels, payload: bytes) -> tuple[Pixels, tuple[str, ...]]:
+        """``pixels`` marked as faintly as will do, and the damage its mark was read after."""
+        readable: tuple[Pixels, tuple[str, ...]] | None = None
+        for boost in (1.0, BOOST, LAST_BOOST):
             marked = self._embedder.embed(pixels, payload, boost)
-            if self._reads_back(marked, payload):
-                if boost > 1.0 or self._reads_wished(marked, payload):
-                    return marked
-                readable = marked
-            elif readable is not None:
-                return readable
-        raise MarkRejected(
-            "The picture is too flat or too noisy: a mark in it could not be read back.",
-            hint="Single-colour pictures and pure noise may not carry one: make another picture.",
-        )
+            if not self._reads(marked, (0, 0), pixels.shape[:2], payload):
+                continue
+            required = self._survived(marked, payload, self._required)
+            if len(required) < len(self._required):
+                continue
+            wished = self._survived(marked, payload, self._wished)
+            if readable is None or len(required + wished) > len(readable[1]):
+                readable = (marked, required + wished)
+            if len(wished) == len(self._wished) or boost >= BOOST:
+                break
+        if readable is None:
+            raise MarkRejected(
+                "The picture is too flat or too noisy: a mark in it could not be read back.",
+                hint="Single-colour pictures and pure noise may not carry one: make another one.",
+            )
+        return readable
 
-    def _reads_back(self, marked: Pixels, payload: bytes) -> bool:
-        if not self._reads(marked, payload):
-            return False
-        return self._reads(recoded(marked, "jpeg", CHECK_JPEG_QUALITY), payload)
+    def _survived(
+        self, marked: Pixels, payload: bytes, damages: Sequence[Damage]
+    ) -> tuple[str, ...]:
+        whole = marked.shape[:2]
+        return tuple(one.name for one in damages if self._reads(*one.copy(marked), whole, payload))
 
-    def _reads_wished(self, marked: Pixels, payload: bytes) -> bool:
-        if marked.shape[0] * marked.shape[1] > WISHED_UP_TO_PIXELS:
-            return True
-        return self._reads(recoded(marked, "webp", WISHED_WEBP_QUALITY), payload)
-
-    def _reads(self, pixels: Pixels, payload: bytes) -> bool:
-        return self._detector.find(pixels, search=False).payload == payload
-
-
-def recoded(pixels: Pixels, codec: Literal["jpeg", "webp"], quality: int) -> Pixels:
-    """``pixels`` as they come back from ``codec`` at ``quality`` (1–100)."""
-    import cv2
-
-    flag = cv2.IMWRITE_JPEG_QUALITY if codec == "jpeg" else cv2.IMWRITE_WEBP_QUALITY
-    solid = np.ascontiguousarray(pixels[..., ::-1])
-    done, data = cv2.imencode(f".{codec}", solid, [flag, quality])
-    copy = cv2.imdecode(data, cv2.IMREAD_COLOR) if done else None
-    if copy is None:
-        raise MarkRejected(f"The picture could not be encoded as {codec} to check its mark.")
-    return np.ascontiguousarray(copy[..., ::-1], dtype=np.uint8)
+    def _reads(
+        self, part: Pixels, corner: tuple[int, int], whole: tuple[int, int], payload: bytes
+    ) -> bool:
+        return self._detectors[0][1].reads(part, corner, whole, payload)
 
 
 def _check_pixels(pixels: Pixels) -> None:
@@ -179,8 +201,3 @@ def _check_size(pixels: Pixels) -> None:
             f"The picture is too large for a mark: {width}×{height} pixels.",
             hint=f"Its long side must measure at most {MAX_SIDE} pixels.",
         )
-
-
-def _check_range(name: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:
-        raise SettingsInvalid(f"{name} is {value}; it must lie in {least:g}–{most:g}.")

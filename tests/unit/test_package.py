@@ -109,7 +109,8 @@ def test_as_dict_of_times_mappings_and_enums() -> None:
     report = types.VerificationReport(types.VerdictName.MARKED, "x", record={"at": at})
 
     assert as_dict(record)["at"] == "2026-01-02T00:00:00+00:00"
-    assert as_dict(record)["mark"] == {"method": "m", "payload": "00", "psnr_db": 4}
+    mark = {"method": "m", "payload": "00", "psnr_db": 4, "survived": []}
+    assert as_dict(record)["mark"] == mark
     assert as_dict(report)["record"] == {"at": "2026-01-02T00:00:00+00:00"}
 
 

@@ -80,6 +80,23 @@ def test_golden_bytes_are_read_again() -> None:
     assert parse(GOLDEN_LEAST) == Leaf(LEAST, LOG)
 
 
+TRIED = dataclasses.replace(
+    LEAST,
+    mark=Mark("genguard-pilot-2", "0011223344556677", 44.5, ("jpeg75", "crop90-jpeg75")),
+)
+GOLDEN_TRIED = GOLDEN_LEAST.replace(
+    b'"origin"',
+    b'"mark":{"method":"genguard-pilot-2","payload":"0011223344556677","psnr_db":44.5,'
+    b'"survived":["jpeg75","crop90-jpeg75"]},"origin"',
+)
+
+
+def test_what_a_mark_survived_is_written_where_it_was_tried() -> None:
+    assert to_leaf(Leaf(TRIED, LOG)) == GOLDEN_TRIED
+    assert parse(GOLDEN_TRIED) == Leaf(TRIED, LOG)
+    assert columns(Leaf(TRIED, LOG)).mark == "0011223344556677"
+
+
 def test_every_field_of_a_record_is_in_the_full_one() -> None:
     defaults = {f.name: f.default for f in dataclasses.fields(AuditRecord)}
     same = [name for name, default in defaults.items() if getattr(FULL, name) == default]
@@ -130,6 +147,8 @@ def test_a_seed_of_nothing_and_a_seed_of_zero_differ() -> None:
         {"mark": Mark("m", "xyz", 1.0)},
         {"mark": Mark("m", "ABCD", 1.0)},
         {"mark": Mark("m", "", 1.0)},
+        {"mark": Mark("m", "00", 1.0, ("what it went through",))},
+        {"mark": Mark("m", "00", 1.0, ("jpeg75", ""))},
         {"fingerprint": Fingerprint("pdq", "abc")},
         {"event": "started"},
         {"seed": "seven"},
@@ -175,6 +194,11 @@ def test_a_leaf_has_a_limit() -> None:
         GOLDEN_LEAST.replace(b'"v":1', b'"tenant":null,"v":1'),
         GOLDEN_FULL.replace(b'"psnr_db":42', b'"psnr_db":42.0'),
         GOLDEN_FULL.replace(b'"psnr_db":42', b'"psnr_db":"x"'),
+        GOLDEN_FULL.replace(b'"psnr_db":42', b'"psnr_db":42,"survived":[]'),
+        GOLDEN_TRIED.replace(b'["jpeg75","crop90-jpeg75"]', b'"jpeg75"'),
+        GOLDEN_TRIED.replace(b'["jpeg75","crop90-jpeg75"]', b'{"jpeg75":1}'),
+        GOLDEN_TRIED.replace(b'["jpeg75","crop90-jpeg75"]', b"7"),
+        GOLDEN_TRIED.replace(b'["jpeg75","crop90-jpeg75"]', b"[7]"),
         GOLDEN_FULL.replace(b'"seed":"9223372036854775807"', b'"seed":7'),
         GOLDEN_FULL.replace(b'"seed":"9223372036854775807"', b'"seed":"07"'),
     ],

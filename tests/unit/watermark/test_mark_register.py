@@ -1,0 +1,161 @@
+"""Bringing a suspect back: affine maps exactly, small bends by what the pilot says of them."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+
+from guard.watermark import register
+from guard.watermark.canonical import PERIOD, Plane
+from guard.watermark.keys import MarkKey
+from guard.watermark.pilot import Pilot
+from guard.watermark.placement import Floats, matrices, placements
+
+
+@pytest.fixture(scope="module")
+def pilot(key: MarkKey) -> Pilot:
+    return Pilot(key)
+
+
+def _waves(height: int, width: int) -> Plane:
+    y, x = np.mgrid[0:height, 0:width]
+    waves = np.cos(2 * np.pi * (21 * x + 9 * y) / PERIOD) + np.sin(2 * np.pi * 17 * y / PERIOD)
+    return (128 + 30 * waves).astype(np.float32)
+
+
+def _inner(plane: Plane, margin: int = 12) -> Plane:
+    return plane[margin:-margin, margin:-margin]
+
+
+# -- affine maps ------------------------------------------------------------------------------
+
+
+def test_the_plane_itself_stays_where_it_is() -> None:
+    plane = _waves(PERIOD, PERIOD)
+    middle = (PERIOD - 1) / 2
+    on = register.canvas(plane, np.eye(2), (middle, middle))
+    assert on.origin.tolist() in ([0.0, 0.0], [-256.0, -256.0])
+    flat = on.flat()
+    low = (-on.origin).astype(int)
+    there = flat[low[1] :, low[0] :][:PERIOD, :PERIOD]
+    expected = register.shaping.flatten(plane)
+    assert np.abs(_inner(there)[:200, :200] - _inner(expected)[:200, :200]).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    "columns", [(0.0, math.pi / 2), (0.5, 0.4), (0.9, -2.0, 1.0), (-0.3, 0.0, 0.0, 0.2, 0.1)]
+)
+def test_affine_maps_are_undone(columns: tuple[float, ...]) -> None:
+    """A picture made of the canonical plane by a map reads, brought back, as that plane."""
+    matrix = matrices(placements(*columns))[0]
+    height, width = 420, 500
+    whole = _waves(4 * PERIOD, 4 * PERIOD)
+    centre, middle = np.array([(width - 1) / 2, (height - 1) / 2]), 2.0 * PERIOD
+    inverse = np.linalg.inv(matrix)
+    there = np.column_stack([inverse, middle - inverse @ centre])
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    plane = cv2.warpAffine(whole, there, (width, height), flags=flags)
+    on = register.canvas(plane.astype(np.float32), matrix, (middle, middle))
+    flat = on.flat()
+    assert flat.shape == (on.size[1], on.size[0])
+    left, top = on.origin.astype(int)
+    assert left % PERIOD == top % PERIOD == 0
+    expected = register.shaping.flatten(whole)[
+        top : top + flat.shape[0], left : left + flat.shape[1]
+    ]
+    found = flat[: expected.shape[0], : expected.shape[1]]
+    seen = cv2.erode((found != 0).astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
+    assert seen.sum() > 10_000
+    assert np.corrcoef(found[seen], expected[seen])[0, 1] > 0.97
+
+
+def test_beyond_the_picture_there_is_nothing() -> None:
+    plane = _waves(100, 140)
+    on = register.canvas(plane, np.eye(2), (10.0, 10.0))
+    flat = on.flat()
+    covered = (flat != 0).mean()
+    assert covered < 100 * 140 / flat.size
+    assert covered > 0.7 * 90 * 130 / flat.size
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (24, 192), (600, 90)])
+@pytest.mark.parametrize("log_scale", [math.log(0.4), 0.0, math.log(6.0)])
+def test_work_is_bounded(shape: tuple[int, int], log_scale: float) -> None:
+    matrix = matrices(placements(log_scale, 0.7))[0]
+    on = register.canvas(np.full(shape, 99, np.float32), matrix, (3.3, 250.1))
+    assert max(on.size) <= register.MOST_PERIODS * PERIOD
+    flat = on.flat()
+    assert np.isfinite(flat).all()
+    assert np.abs(flat).max() < 1e-3
+
+
+# -- bends ------------------------------------------------------------------------------------
+
+
+def _bent(pilot: Pilot, by: Floats) -> tuple[Plane, register.Canvas]:
+    """The pilot in noise, its content moved by a known small displacement; and its canvas."""
+    tile = np.pad(pilot.pattern(), 32, mode="wrap")
+    middle = (PERIOD - 1) / 2
+    blank = register.canvas(np.zeros((PERIOD, PERIOD), np.float32), np.eye(2), (middle, middle))
+    columns, rows = (one.ravel() for one in np.meshgrid(*(np.arange(PERIOD),) * 2))
+    off = blank.basis(columns.astype(float), rows.astype(float), len(by)) @ by
+    x = (columns + 32 - off[:, 0]).reshape(PERIOD, PERIOD).astype(np.float32)
+    y = (rows + 32 - off[:, 1]).reshape(PERIOD, PERIOD).astype(np.float32)
+    flat = cv2.remap(tile, x, y, cv2.INTER_CUBIC)
+    grain = np.random.default_rng(2).normal(0, 0.7, flat.shape)
+    return (flat + grain).astype(np.float32), blank
+
+
+BENDS = {
+    "moved": np.array([[1.5, -2.0]]),
+    "turned": np.array([[0.0, 0.5], [0.0, 1.5], [-1.5, 0.0]]),
+    "bent": np.array([[0.5, 0.0], [1.0, 0.5], [0.0, 1.0], [1.5, 0.0], [0.0, -1.2], [0.8, 1.0]]),
+}
+
+
+@pytest.mark.parametrize("name", BENDS)
+def test_measures_a_known_bend(pilot: Pilot, name: str) -> None:
+    flat, on = _bent(pilot, BENDS[name])
+    found = register.bend(flat, on, pilot, 1.0, None)
+    assert found is not None
+    grid = np.linspace(40, PERIOD - 40, 7)
+    columns, rows = (one.ravel() for one in np.meshgrid(grid, grid))
+    expected = on.basis(columns, rows, len(BENDS[name])) @ BENDS[name]
+    measured = on.basis(columns, rows, 6) @ found
+    assert np.hypot(*(measured - expected).T).mean() < 0.5
+
+
+def test_adds_to_what_is_known_already(pilot: Pilot) -> None:
+    flat, on = _bent(pilot, BENDS["moved"])
+    known = np.zeros((6, 2))
+    known[0] = (2.0, 3.0)
+    first = register.bend(flat, on, pilot, 1.0, None)
+    second = register.bend(flat, on, pilot, 1.0, known)
+    assert first is not None
+    assert second is not None
+    assert np.allclose(second, first + known)
+
+
+def test_what_is_not_heard_is_not_followed(pilot: Pilot) -> None:
+    flat, on = _bent(pilot, BENDS["moved"])
+    silence = np.zeros_like(flat)
+    known = np.ones((6, 2))
+    assert register.bend(silence, on, pilot, 1.0, None) is None
+    assert register.bend(silence, on, pilot, 1.0, known) is known
+    # The wrong polarity is not heard either.
+    wrong = register.bend(flat, on, pilot, -1.0, None)
+    assert wrong is None or np.abs(wrong).max() > 0.5
+
+
+def test_a_bend_is_undone_in_the_picture() -> None:
+    plane = _waves(300, 300)
+    on = register.canvas(plane, np.eye(2), (300.0, 300.0))
+    shift = np.zeros((6, 2))
+    shift[0] = (3.0, -2.0)
+    straight, moved = on.flat(), on.flat(shift)
+    inner = np.s_[220:400, 220:400]
+    expected = np.roll(straight, (2, -3), (0, 1))
+    assert np.allclose(moved[inner], expected[inner], atol=1e-3)

@@ -1,0 +1,88 @@
+"""The search: finds where a pilot lies, and finds none where there is none."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+
+from guard.watermark import search
+from guard.watermark.canonical import PERIOD, Plane
+from guard.watermark.evidence import pilot_p_value
+from guard.watermark.keys import MarkKey
+from guard.watermark.observation import Observation
+from guard.watermark.pilot import SHIFTS, SIGNS, Pilot
+from guard.watermark.placement import Floats, matrices, placements
+
+SHAPE = (300, 330)
+
+
+@pytest.fixture(scope="module")
+def pilot(key: MarkKey) -> Pilot:
+    return Pilot(key)
+
+
+def _laid(tile: Plane, matrix: Floats) -> Plane:
+    """``tile``, repeated, as it lies in a noisy picture by ``matrix``, sign and place by chance."""
+    height, width = SHAPE
+    plane = np.tile(tile, (6, 6))
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    inverse = np.linalg.inv(matrix)
+    offset = 3 * PERIOD + np.array([31.0, 47.0]) - inverse @ centre
+    there = np.column_stack([inverse, offset])
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    laid = cv2.warpAffine(plane, there, (width, height), flags=flags)
+    grain = np.random.default_rng(1).normal(0, 1.5, SHAPE)
+    return (128 + 3 * (laid + grain)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        pytest.param((math.log(300 / 256),), id="own frame"),
+        pytest.param((math.log(300 / 256), -math.pi / 2), id="quarter turn"),
+        pytest.param((math.log(300 / 256), 0.0, 1.0), id="mirrored"),
+        pytest.param((0.31,), id="cropped"),
+        pytest.param((0.2, math.radians(33)), id="turned"),
+        pytest.param((-0.1, math.radians(-70), 1.0), id="turned and mirrored"),
+        pytest.param((math.log(300 / 256) - 0.1, 0.0, 0.0, -0.2), id="stretched"),
+    ],
+)
+def test_finds_where_it_lies(pilot: Pilot, columns: tuple[float, ...]) -> None:
+    matrix = matrices(placements(*columns))[0]
+    placed, best, looks = search.search(Observation(_laid(pilot.pattern(), matrix)), pilot)
+    assert np.abs(matrices(placed[0].row[None])[0] @ np.linalg.inv(matrix) - np.eye(2)).max() < 0.01
+    assert placed[0].reading.score > 0
+    assert placed[0].reading.evidence > 45
+    assert [one.reading.evidence for one in placed] == sorted(
+        (one.reading.evidence for one in placed), reverse=True
+    )
+    # What chance is asked about is what was seen before anything was moved uphill.
+    assert placed[0].reading.evidence >= best.evidence - 1e-3
+    assert looks % (SHIFTS * SIGNS) == 0
+    assert pilot_p_value(best.score, best.weight, looks) < 1e-3
+
+
+def test_a_negative_is_found_by_its_sign(pilot: Pilot) -> None:
+    matrix = matrices(placements(0.1))[0]
+    placed, _, _ = search.search(Observation(255 - _laid(pilot.pattern(), matrix)), pilot)
+    assert placed[0].reading.score < 0
+    assert placed[0].reading.evidence > 45
+
+
+def test_a_strangers_pilot_is_chance(pilot: Pilot) -> None:
+    stranger = Pilot(MarkKey(b"the secret of another house, long"))
+    plane = _laid(stranger.pattern(), matrices(placements(0.1))[0])
+    placed, best, looks = search.search(Observation(plane), pilot)
+    assert pilot_p_value(best.score, best.weight, looks) > 1e-3
+    assert placed[0].reading.evidence < 45
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (24, 192), (65, 40)])
+@pytest.mark.parametrize("level", [0.0, 128.0])
+def test_empty_pictures_have_nothing(pilot: Pilot, shape: tuple[int, int], level: float) -> None:
+    placed, best, looks = search.search(Observation(np.full(shape, level, np.float32)), pilot)
+    assert np.isfinite([one.row for one in placed]).all()
+    assert pilot_p_value(best.score, best.weight, looks) == 1.0

@@ -1,0 +1,109 @@
+"""Shaping: how loud the mark may be where, and how the reader undoes it."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guard.watermark import shaping
+from guard.watermark.canonical import PERIOD, Plane, luma
+from tests.support.mark_pictures import KINDS, noise, texture
+
+
+def _flat(level: float = 200.0) -> Plane:
+    return np.full((PERIOD, PERIOD), level, dtype=np.float32)
+
+
+def _visibility(plane: Plane, amplitude: Plane) -> float:
+    around = shaping._split(plane, shaping._WIDE_BLUR, shaping._WIDE_POOL)[1]
+    return float(np.mean(amplitude**2 / np.sqrt(around + shaping.VISIBLE_FLOOR)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("visibility", [0.05, 0.4])
+def test_every_picture_is_marked_to_the_same_visibility(kind: str, visibility: float) -> None:
+    plane = luma(KINDS[kind](3, PERIOD, PERIOD))
+    amplitude = shaping.amplitude(plane, visibility, 1e9)
+    assert amplitude.shape == plane.shape
+    assert amplitude.dtype == np.float32
+    assert amplitude.min() > 0.0
+    assert _visibility(plane, amplitude) == pytest.approx(visibility, rel=1e-3)
+
+
+@given(most=st.floats(0.1, 5.0), visibility=st.floats(1e-3, 10.0))
+@settings(max_examples=30, deadline=None)
+def test_never_louder_than_allowed(most: float, visibility: float) -> None:
+    plane = luma(texture(3, 96, 96))
+    amplitude = shaping.amplitude(plane, visibility, most)
+    assert math.sqrt(np.mean(amplitude**2)) <= most * 1.001
+
+
+def test_flat_ground_is_marked_evenly() -> None:
+    amplitude = shaping.amplitude(_flat(), 0.25, 9.0)
+    # D = a²/√16
+    assert np.allclose(amplitude, 1.0, atol=1e-3)
+
+
+def test_busy_ground_gets_more_than_flat_ground() -> None:
+    plane = _flat(128)
+    plane[:, PERIOD // 2 :] = luma(noise(3, PERIOD, PERIOD // 2))
+    amplitude = shaping.amplitude(plane, 0.2, 9.0)
+    assert amplitude[:, -40:].mean() > 3 * amplitude[:, :40].mean()
+
+
+def test_a_lone_edge_gets_less_than_texture() -> None:
+    edge = np.zeros((PERIOD, PERIOD), dtype=np.float32)
+    edge[:, PERIOD // 2 :] = 160
+    edge[:64] = np.tile(np.float32([0, 160]), PERIOD // 2)
+    amplitude = shaping.amplitude(edge, 0.2, 9.0)
+    assert amplitude[128:, PERIOD // 2 - 6].max() < 0.5 * amplitude[16:48].mean()
+
+
+def test_typical_activity() -> None:
+    assert shaping.typical_activity(_flat()) == pytest.approx(0.0, abs=1e-4)
+    loud = luma(noise(4, PERIOD, PERIOD))
+    quiet = 128 + (loud - 128) / 4
+    assert 0.0 < shaping.typical_activity(quiet) < shaping.typical_activity(loud)
+    # A few busy spots do not make a busy picture: it is the mean of the logarithm.
+    spots = _flat()
+    spots[100:110, 100:110] = loud[:10, :10]
+    assert shaping.typical_activity(spots) < 0.3
+
+
+def test_loud_ground_weighs_less_to_the_reader() -> None:
+    loud = luma(noise(4, PERIOD, PERIOD))
+    quiet = 128 + (loud - 128) / 4
+    ratio = shaping.flatten(loud).std() / shaping.flatten(quiet).std()
+    assert 1 / 4 < ratio < 1
+
+
+def test_the_slow_part_is_no_matter_to_the_reader() -> None:
+    ramp = np.linspace(0, 255, PERIOD, dtype=np.float32)[None].repeat(PERIOD, 0)
+    assert np.abs(shaping.flatten(_flat())).max() < 1e-4
+    assert np.abs(shaping.flatten(ramp)[:, 16:-16]).max() < 1e-3
+    assert np.abs(shaping.flatten(luma(texture(1, PERIOD, PERIOD)))).max() > 0.1
+
+
+def test_grain_is_in_pixels_per_canonical_pixel() -> None:
+    plane = luma(texture(2, PERIOD, PERIOD))
+    plane = cv2.GaussianBlur(plane, (0, 0), 1.0)
+    larger = cv2.resize(plane, (2 * PERIOD, 2 * PERIOD), interpolation=cv2.INTER_CUBIC)
+
+    def likeness(grain: float) -> float:
+        back = cv2.resize(shaping.flatten(larger, grain), plane.shape, interpolation=cv2.INTER_AREA)
+        return float(np.corrcoef(back.ravel(), shaping.flatten(plane).ravel())[0, 1])
+
+    assert likeness(2.0) > 0.97
+    assert likeness(1.0) < likeness(2.0) - 0.02
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (2, 2)])
+def test_slivers_are_finite(shape: tuple[int, int]) -> None:
+    plane = np.full(shape, 77, np.float32)
+    assert np.isfinite(shaping.flatten(plane)).all()
+    assert np.isfinite(shaping.amplitude(plane, 0.2, 3.0)).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,8 +29,9 @@ from .marking import ONLY_MARKED, UNFINISHED, Detecting, Embedding, Item, Row
 from .pool import IN_FLIGHT, cores, opened, spread
 from .verdicts import visible
 
-ALONE = 4
-"""Pictures that this process does before it asks for help: starting a worker takes seconds."""
+ALONE_SECONDS = 2.0
+"""How long this process works before it asks for help: what starting a worker takes, and a hundred
+marks are read in."""
 
 INTERRUPTED = 130
 """What shells expect of a program that Ctrl-C ended."""
@@ -157,7 +159,12 @@ class _Batch:
         """The rows, in order: this process alone for a few, or for ``workers`` 1."""
         count = workers or cores()
         work = self._job.prepare()  # here first: a bad key is said once, and a new one is made once
-        yield from map(work, items if count == 1 else islice(items, 0 if workers else ALONE))
+        alone = time.monotonic() + (0 if workers else ALONE_SECONDS)
+        while count == 1 or time.monotonic() < alone:
+            item = next(items, None)
+            if item is None:
+                return
+            yield work(item)
         following = next(items, None)
         if following is None:
             return

@@ -13,6 +13,8 @@ from guard.policy.model import Policy
 from guard.settings import Settings
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from guard.audit.log import SqlAuditLog
     from guard.audit.review import HeldPictures
     from guard.classify.base import Detector
@@ -106,9 +108,11 @@ def detector_families(policy: Policy) -> tuple[str, ...]:
 def build_watermark(policy: Policy, settings: Settings) -> Watermark:
     """The policy's watermark under the home's secret, which is made at first use.
 
+    It also reads under the secrets that were retired.
+
     Raises KeyInvalid for a malformed secret, PolicyInvalid for an unknown method.
     """
-    from guard.provenance.mark_secret import load_mark_secret
+    from guard.provenance.mark_secret import load_mark_secret, load_retired_mark_secrets
 
     offered = registry("guard_watermarks")
     method = policy.watermark.method
@@ -117,11 +121,15 @@ def build_watermark(policy: Policy, settings: Settings) -> Watermark:
             f"The policy's watermark method {method!r} is not installed.",
             hint=f"Installed: {', '.join(sorted(offered))}.",
         )
-    given = settings.mark_secret.get_secret_value() if settings.mark_secret else None
-    watermark: Watermark = offered[method](
-        Wiring(settings, policy, load_mark_secret(settings.home, given))
-    )
+    current = load_mark_secret(settings.home, _revealed(settings.mark_secret))
+    retired = load_retired_mark_secrets(settings.home, _revealed(settings.retired_mark_secrets))
+    retired = tuple(one for one in retired if one != current)  # a rotation was interrupted
+    watermark: Watermark = offered[method](Wiring(settings, policy, current, retired))
     return watermark
+
+
+def _revealed(setting: SecretStr | None) -> str | None:
+    return setting.get_secret_value() if setting is not None else None
 
 
 def build_signer(settings: Settings) -> Signer:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,22 @@ def test_workers_give_the_rows_of_one_process_in_order(desk: Desk, archive: Path
     ]  # fmt: skip
     assert shared.rows == alone.rows
     assert shared.code == made.code == Exit.FINDING
+
+
+def test_a_short_run_asks_for_no_help(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = [small(desk.folder / f"{n}.png", n) for n in range(3)]
+    monkeypatch.setattr(watermark, "cores", lambda: 2)
+    monkeypatch.setattr(watermark, "ALONE_SECONDS", 600)
+    monkeypatch.setattr(watermark, "opened", lambda *_: pytest.fail("asked for help"))
+
+    assert len(desk.json("watermark", "embed", *sources, "--out", desk.out).rows) == 3
+
+    asked: list[int] = []
+    monkeypatch.setattr(watermark, "ALONE_SECONDS", 0)
+    monkeypatch.setattr(watermark, "opened", lambda _, count: asked.append(count) or nullcontext())
+    monkeypatch.setattr(watermark, "spread", lambda *_: iter(()))
+    desk.json("watermark", "detect", *sources)
+    assert asked == [2]
 
 
 def test_what_is_written_says_that_it_is_marked_only(desk: Desk) -> None:

@@ -50,7 +50,7 @@ def gradient(seed: int, height: int = 512, width: int = 512) -> Pixels:
     y, x = np.mgrid[0:height, 0:width] / max(height, width)
     angle, (first, last) = rng.uniform(0, 2 * np.pi), rng.uniform(0, 255, (2, 3))
     blend = 0.5 + (np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5)) / 1.5
-    return np.clip(first + (last - first) * blend[..., None], 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(first + (last - first) * blend[..., None], 0, 255), np.uint8)
 
 
 def texture(seed: int, height: int = 512, width: int = 512) -> Pixels:
@@ -65,7 +65,7 @@ def texture(seed: int, height: int = 512, width: int = 512) -> Pixels:
     )
     mixed = shared[..., None] / shared.std() + 0.4 * own / own.std()
     contrast, middle = rng.uniform(15, 45), rng.uniform(60, 190, 3)
-    return np.clip(middle + contrast * mixed, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(middle + contrast * mixed, 0, 255), np.uint8)
 
 
 def scene(seed: int, height: int = 512, width: int = 512) -> Pixels:

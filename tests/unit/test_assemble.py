@@ -29,7 +29,7 @@ from guard.errors import (
 from guard.plugins import Wiring, hookimpl, registry
 from guard.policy.model import OutputRule, Policy, WatermarkSettings
 from guard.settings import Settings
-from tests.support.house import FakeGenerator, FixedDetector
+from tests.support.house import FakeGenerator, FixedDetector, picture
 
 
 @pytest.fixture
@@ -159,6 +159,35 @@ def test_unknown_watermark(settings: Settings, default_policy: Policy) -> None:
         build_watermark(policy, settings)
 
     assert "genguard-pilot-2" in raised.value.hint
+
+
+def test_the_policy_says_how_strong_and_against_what(
+    settings: Settings, default_policy: Policy
+) -> None:
+    wanted = WatermarkSettings(strength="robust", survive=("crop80-jpeg60",))
+    policy = default_policy.model_copy(update={"watermark": wanted})
+    quiet = default_policy.model_copy(update={"watermark": WatermarkSettings(survive=())})
+
+    strong, usual = (
+        build_watermark(one, settings).embed(picture(3), b"8 bytes!").mark
+        for one in (policy, quiet)
+    )
+
+    assert strong.psnr_db < usual.psnr_db - 1
+    assert strong.survived == ("jpeg75", "crop80-jpeg60")
+    assert usual.survived == ("jpeg75",)
+
+
+@pytest.mark.parametrize("wrong", [{"strength": "loud"}, {"survive": ("flood",)}])
+def test_a_policy_that_asks_for_what_there_is_not(
+    settings: Settings, default_policy: Policy, wrong: dict[str, Any]
+) -> None:
+    policy = default_policy.model_copy(update={"watermark": WatermarkSettings(**wrong)})
+
+    with pytest.raises(SettingsInvalid, match=r"loud|flood") as raised:
+        build_watermark(policy, settings)
+
+    assert raised.value.hint
 
 
 def test_malformed_secret(settings: Settings, default_policy: Policy) -> None:

@@ -16,7 +16,7 @@ def _waves(height: int, width: int) -> Plane:
     side = min(height, width)
     y, x = (np.mgrid[0:height, 0:width] + 0.5) / side
     waves = np.cos(2 * np.pi * (9 * x + 4 * y)) + np.sin(2 * np.pi * (14 * y - 5 * x))
-    return (128 + 40 * waves).astype(np.float32)
+    return np.asarray(128 + 40 * waves, np.float32)
 
 
 @pytest.mark.parametrize("shape", [(256, 256), (512, 512), (683, 1024), (1024, 683), (1365, 2048)])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from guard.types import Pixels
-from guard.watermark import detect
+from guard.watermark import detect, search
 from guard.watermark.assurance import damage
 from guard.watermark.chips import Spreader
 from guard.watermark.code import Code
@@ -47,7 +47,7 @@ def marked(bench: Bench) -> Pixels:
 def test_the_same_frame_needs_no_search(
     bench: Bench, marked: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detect.search, "search", None)
+    monkeypatch.setattr(search, "search", None)
     for copy in (marked, resized(marked, 0.5), noisy(marked), 255 - marked):
         found = bench.detector.find(copy)
         assert (found.payload, found.geometry) == (PAYLOAD, "same frame")

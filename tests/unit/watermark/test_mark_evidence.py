@@ -102,7 +102,7 @@ def test_decodings_share_one_budget() -> None:
 def _stripes() -> Pixels:
     rows, columns = np.mgrid[0:512, 0:512]
     wave = np.cos(2 * np.pi * (31 * rows + 57 * columns) / 512)
-    return np.rint(128 + 90 * wave).astype(np.uint8)[..., None].repeat(3, 2)
+    return np.asarray(np.rint(128 + 90 * wave)[..., None].repeat(3, 2), np.uint8)
 
 
 def _strangers() -> Pixels:
@@ -142,7 +142,8 @@ def test_pilot_bound_over_wrong_keys(suspect: Plane) -> None:
     found = spectrum.transform(spectrum.fold(shaping.flatten(own)))
     power = spectrum.local_power(found)
     seen = Observation(suspect)
-    maps = matrices(placements([math.log(seen.scale)] * 2 + [0.1, 0.4], [0.0, 0.3, 1.2, 0.0]))
+    scales = np.array([math.log(seen.scale)] * 2 + [0.1, 0.4])
+    maps = matrices(placements(scales, np.array([0.0, 0.3, 1.2, 0.0])))
     single, in_sets, anywhere = [], [], []
     for key in _keys(80):
         pilot = Pilot(key)

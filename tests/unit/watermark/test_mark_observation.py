@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -24,7 +23,7 @@ def _waves(height: int, width: int, matrix: Floats, phases: Floats) -> Plane:
     there = here @ np.linalg.inv(matrix).T
     angle = 2 * np.pi / PERIOD * (there @ POINTS.T) + phases
     grain = np.random.default_rng(0).normal(0, 4, (height, width))
-    return (128 + 4 * np.cos(angle).sum(axis=-1) + grain).astype(np.float32)
+    return np.asarray(128 + 4 * np.cos(angle).sum(axis=-1) + grain, np.float32)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +57,7 @@ def test_phases_are_found_where_they_were_put(
 
 def test_many_maps_at_once_are_as_good_as_one() -> None:
     seen = Observation(_waves(256, 256, np.eye(2), np.zeros(4)))
-    maps = matrices(placements([-0.1, 0.0, 0.1], angle=[0.0, 1.0, 2.0]))
+    maps = matrices(placements(np.array([-0.1, 0.0, 0.1]), np.array([0.0, 1.0, 2.0])))
     together = seen.values(maps, POINTS)
     assert together.shape == (3, len(POINTS))
     for one, values in zip(maps, together, strict=True):
@@ -108,7 +107,7 @@ def test_any_picture_has_finite_values(
 ) -> None:
     plane = np.full(shape, level, np.float32)
     if noisy:
-        cv2.randu(plane, 0, 255)
+        plane = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
     seen = Observation(plane)
     values = seen.values(matrices(placements(scale, angle)), POINTS)
     assert values.shape == (1, len(POINTS))

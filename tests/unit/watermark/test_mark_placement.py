@@ -26,11 +26,12 @@ angles = st.floats(-2 * math.pi, 2 * math.pi)
 
 
 def _one(*columns: float) -> Floats:
-    return matrices(placements(*columns))[0]
+    return np.asarray(matrices(placements(*columns))[0])
 
 
 def test_columns_are_broadcast_and_named() -> None:
-    rows = placements([0.0, 1.0, 2.0], angle=0.5, mirror=1.0, aspect=0.1, shear=[0.0, 0.1, 0.2])
+    scales, shears = np.array([0.0, 1.0, 2.0]), np.array([0.0, 0.1, 0.2])
+    rows = placements(scales, angle=0.5, mirror=1.0, aspect=0.1, shear=shears)
     assert rows.shape == (3, PARAMETERS)
     assert rows[:, LOG_SCALE].tolist() == [0.0, 1.0, 2.0]
     assert set(rows[:, ANGLE]) == {0.5}

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from guard.watermark import register
+from guard.watermark import register, shaping
 from guard.watermark.canonical import PERIOD, Plane
 from guard.watermark.keys import MarkKey
 from guard.watermark.pilot import Pilot
@@ -23,7 +23,7 @@ def pilot(key: MarkKey) -> Pilot:
 def _waves(height: int, width: int) -> Plane:
     y, x = np.mgrid[0:height, 0:width]
     waves = np.cos(2 * np.pi * (21 * x + 9 * y) / PERIOD) + np.sin(2 * np.pi * 17 * y / PERIOD)
-    return (128 + 30 * waves).astype(np.float32)
+    return np.asarray(128 + 30 * waves, np.float32)
 
 
 def _inner(plane: Plane, margin: int = 12) -> Plane:
@@ -41,7 +41,7 @@ def test_the_plane_itself_stays_where_it_is() -> None:
     flat = on.flat()
     low = (-on.origin).astype(int)
     there = flat[low[1] :, low[0] :][:PERIOD, :PERIOD]
-    expected = register.shaping.flatten(plane)
+    expected = shaping.flatten(plane)
     assert np.abs(_inner(there)[:200, :200] - _inner(expected)[:200, :200]).max() < 1e-3
 
 
@@ -63,9 +63,7 @@ def test_affine_maps_are_undone(columns: tuple[float, ...]) -> None:
     assert flat.shape == (on.size[1], on.size[0])
     left, top = on.origin.astype(int)
     assert left % PERIOD == top % PERIOD == 0
-    expected = register.shaping.flatten(whole)[
-        top : top + flat.shape[0], left : left + flat.shape[1]
-    ]
+    expected = shaping.flatten(whole)[top : top + flat.shape[0], left : left + flat.shape[1]]
     found = flat[: expected.shape[0], : expected.shape[1]]
     seen = cv2.erode((found != 0).astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
     assert seen.sum() > 10_000

@@ -290,6 +290,10 @@ def test_rows_of_pictures_keep_their_schemas(drawing: House) -> None:
     assert len(checked("classify", "classify", *names)) == 3
     marks = checked("watermark-detect", "watermark", "detect", *names)
     assert marks[0]["payload"] == marks[1]["payload"]
+    embed = ("watermark", "embed", *names[1:], "--out", f"{out}/marked", "--resume")
+    checked("watermark-embed", *embed)
+    kept = checked("watermark-embed", *embed)
+    assert [row["status"] for row in kept] == ["kept", "failed"]
     seen = checked("verify", "verify", *names)
     assert [row.get("verdict") for row in seen] == ["trusted", "recovered", None]
     (log,) = checked("audit-verify", "audit", "verify")
@@ -318,6 +322,11 @@ GOOD = {
         "path": "a.png", "detected": False, "payload": None, "method": "m", "p_value": 0.5,
         "confidence": 0.5,
     },
+    "watermark-embed": {
+        "path": "out/a.png", "source": "a.png", "status": "marked", "signed": False,
+        "recorded": False, "payload": "00" * 8, "method": "m", "key_id": "k", "p_value": 0.0,
+        "geometry": "same frame", "psnr_db": 42.0, "survived": ["jpeg75"], "changed": [],
+    },
     "verify": {
         "path": "a.png", "verdict": "nothing_found", "provenance": None, "watermark": None,
         "fingerprint": None, "record": None, "explanation": "Nothing.",
@@ -335,6 +344,11 @@ WRONG = [
     ("classify", {"scores": [{"category": "nsfw", "value": 1.5}]}),
     ("watermark-detect", {"detected": True}),
     ("watermark-detect", {"payload": "00" * 8}),
+    ("watermark-embed", {"signed": True}),
+    ("watermark-embed", {"recorded": True}),
+    ("watermark-embed", {"status": "failed"}),
+    ("watermark-embed", {"path": None}),
+    ("watermark-embed", {"payload": None}),
     ("verify", {"verdict": "not_ai"}),
     ("verify", {"explanation": ""}),
     ("audit-verify", {"ok": False}),

@@ -16,8 +16,8 @@ import numpy as np
 
 from datasets.semantic.data import BENIGN, HEADS
 from datasets.semantic.lexical import CATEGORIES, scores
-from datasets.semantic.splits import FOLDS, NEVER
-from datasets.semantic.train import Prepared, calibrated, prepare
+from datasets.semantic.splits import NEVER
+from datasets.semantic.train import TESTED, Prepared, calibrated, prepare
 
 Array = np.ndarray[Any, Any]
 
@@ -65,10 +65,11 @@ def out_of_fold(data: Prepared, work: Path) -> dict[str, Array]:
     with np.load(work / "folds.npz") as file:
         first, second = file["first"], file["second"]
     answer: dict[str, Array] = {}
-    for k in range(FOLDS):
-        others = (data.fold >= 0) & (data.fold < FOLDS) & (data.fold != k) & ~data.added
+    fold = np.where(data.fold == NEVER, np.arange(len(first)) % len(TESTED), data.fold)
+    for k in TESTED:
+        others = np.isin(data.fold, TESTED) & (data.fold != k) & ~data.added
         known = calibrated(data, first, second, np.flatnonzero(others))
-        mine = (data.fold == k) | ((data.fold == NEVER) & (np.arange(len(first)) % FOLDS == k))
+        mine = fold == k
         for kind, values in by_kind(first, second, known).items():
             answer.setdefault(kind, np.zeros_like(values))[mine] = values[mine]
     return answer
@@ -99,7 +100,7 @@ def figures(data: Prepared, values: Array, lexical: Array, tested: Array) -> dic
     answer = {}
     for number, head in enumerate(HEADS):
         one = with_lexical(values[:rows, number], lexical, head)
-        positive = (source == "i2p") & (labels[:, number] > 0)
+        positive = tested & (source == "i2p") & (labels[:, number] > 0)
         bar = np.quantile(one[pooled], 1 - POOLED)
         answer[head] = {
             "n": int(positive.sum()),
@@ -116,13 +117,11 @@ def measure(work: Path) -> dict[str, Any]:
     """Figures of every run, kind and head, without and with the lexical tier."""
     data = prepare(work)
     rows = int((~data.added).sum())
-    fold, source = data.fold[:rows], data.corpus.source[:rows]
+    fold, i2p = data.fold[:rows], data.corpus.source[:rows] == "i2p"
     lexical = scores(data.corpus.texts[:rows], work)
-    # Captions are many: a third of them, which the lexical tier has read, stands for all.
-    sampled = (source != "coco") | (np.arange(rows) % 3 == 0)
     runs = {
-        "folds": (out_of_fold(data, work), sampled),
-        "no-i2p": (without_i2p(work), sampled & ((fold == 0) | (fold == NEVER))),
+        "folds": (out_of_fold(data, work), np.isin(fold, (*TESTED, NEVER))),
+        "no-i2p": (without_i2p(work), (fold == 0) | (fold == NEVER) | i2p),
     }
     result: dict[str, Any] = {}
     for run, (kinds, tested) in runs.items():

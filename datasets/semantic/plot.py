@@ -15,8 +15,7 @@ import numpy as np
 
 from datasets.semantic.data import HEADS
 from datasets.semantic.evaluate import out_of_fold
-from datasets.semantic.splits import FOLDS
-from datasets.semantic.train import calibration_weights, prepare
+from datasets.semantic.train import TESTED, calibration_weights, prepare
 
 Array = np.ndarray[Any, Any]
 
@@ -53,7 +52,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     data = prepare(args.work)
-    rows = np.flatnonzero((data.fold >= 0) & (data.fold < FOLDS) & ~data.added)
+    rows = np.flatnonzero(np.isin(data.fold, TESTED) & ~data.added)
     weight, values = calibration_weights(data, rows), out_of_fold(data, args.work)
     figure, axes = plt.subplots(2, 4, figsize=(11, 5.6), sharex=True, sharey=True)
     for number, (head, axis) in enumerate(zip(HEADS, axes.flat, strict=False)):

@@ -14,7 +14,7 @@ from typing import Final
 from datasets.semantic.data import HEADS
 
 PACKAGE: Final = Path(__file__).parents[2] / "guard" / "prompt" / "semantic"
-VERSION: Final = "1"
+VERSION: Final = "2"
 _PINS: Final = '''"""Which weights ship: written by datasets/semantic/ship.py."""
 
 from typing import Final

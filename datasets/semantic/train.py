@@ -1,14 +1,15 @@
-"""Trains the semantic tier: hashed heads, embedding heads, their calibration, their ensemble.
+"""Trains the semantic tier: hashed heads, their ensemble with the tuned encoder, calibration.
 
 ``python -m datasets.semantic.train --work CACHE --run folds|no-i2p|all`` writes to ``CACHE``:
 
-* ``folds``: scores of every prompt by one of five models, which never saw its near-duplicate
-  group, and the calibration on them;
+* ``folds``: scores of the prompts in ``TESTED`` folds by models that never saw their near-duplicate
+  groups, and the calibration on them;
 * ``no-i2p``: scores of a model that saw no I2P prompt at all;
 * ``all``: ``model.npz`` of a model that saw everything, which ships, with the calibration of
   ``folds``.
 
-Needs scikit-learn. Seeded; prints figures only.
+The encoder and its heads come from ``datasets.semantic.finetune``, which runs first. Needs
+scikit-learn. Seeded; prints figures only.
 """
 
 from __future__ import annotations
@@ -23,8 +24,7 @@ import numpy as np
 
 from datasets.semantic import hashed
 from datasets.semantic.data import HEADS, Corpus
-from datasets.semantic.embedding import embed, fit_heads
-from datasets.semantic.splits import FOLDS, NEVER, load
+from datasets.semantic.splits import NEVER, load
 from datasets.semantic.style import styled, tags
 
 Array = np.ndarray[Any, Any]
@@ -36,6 +36,11 @@ EMBEDDED_COPRO: Final = 0.25
 """CoPro is many and of one manner; the embedding's few numbers would serve it alone."""
 GATE: Final = 0.02
 """Hashed probability of any head from which the encoder is asked."""
+GROUPS: Final = {"01": (0, 1), "23": (2, 3)}
+"""Folds that one fine-tuned encoder leaves out. Tuning takes long: fold 4 only teaches."""
+
+TESTED: Final = tuple(fold for held in GROUPS.values() for fold in held)
+
 STYLED: Final = {"coco": 1500, "copro": 2500, "copro-safe": 2500, "parti": 300, "i2p": 600}
 """Rows of each source that are seen a second time with style tags (I2P: without theirs)."""
 SOURCE_WEIGHT: Final = {
@@ -123,62 +128,57 @@ def stack(inputs: Array, labels: Array, weights: Array) -> Array:
     return np.concatenate([fitted.coef_[0], fitted.intercept_]).astype(np.float32)
 
 
-@dataclass(slots=True)
-class Model:
-    """Heads of both stages, as they ship but for rounding."""
-
-    w: Array
-    b: Array
-    heads: Array
-    offsets: Array
-
-
 class Trainer:
-    """Corpus, features and embeddings, once for all models."""
+    """Corpus and features, once for all models."""
 
     def __init__(self, work: Path) -> None:
         self.data = prepare(work)
-        texts = self.data.corpus.texts
-        self.features, self.rarity = hashed.prepared(texts, work)
-        self.meaning = embed(texts, work)
+        self.features, self.rarity = hashed.prepared(self.data.corpus.texts, work)
         self.weights = weights_of(self.data)
         self.teaching = teaching(self.data)
 
-    def fit(self, mask: Array) -> Model:
-        """A model of the rows in ``mask``."""
+    def fit(self, mask: Array) -> tuple[Array, Array]:
+        """Hashed heads (features, heads) and biases (heads,) of the rows in ``mask``."""
         rows = np.flatnonzero(mask & self.teaching)
         labels, weights = self.data.corpus.labels[rows], self.weights[rows]
-        w, b = hashed.fit(self.features[rows], labels, weights, penalty=PENALTY, rounds=ROUNDS)
-        copro = np.isin(self.data.corpus.source[rows], ["copro", "copro-safe"])
-        weights = weights * np.where(copro, EMBEDDED_COPRO, 1.0)[:, None]
-        return Model(w, b, *fit_heads(self.meaning[rows], labels, weights.astype(np.float32)))
+        return hashed.fit(self.features[rows], labels, weights, penalty=PENALTY, rounds=ROUNDS)
 
-    def scores(self, model: Model) -> tuple[Array, Array]:
-        """Logits (rows, heads) of both stages."""
-        first = np.asarray(self.features @ model.w + model.b, np.float32)
-        return first, self.meaning @ model.heads + model.offsets
+    def logits(self, heads: Array, biases: Array) -> Array:
+        """(rows, heads) logits of the first stage."""
+        return np.asarray(self.features @ heads + biases, np.float32)
 
 
 def folds(trainer: Trainer, work: Path) -> None:
-    """Out-of-fold scores, and the calibration on them."""
+    """Out-of-fold scores of both stages, and the calibration on them."""
     fold = trainer.data.fold
+    # The hard negatives are in no model: each fold tests a part of them.
+    fold = np.where(fold == NEVER, np.arange(len(fold)) % len(TESTED), fold)
     first = np.zeros((len(fold), len(HEADS)), np.float32)
+    for k in TESTED:
+        first[fold == k] = trainer.logits(*trainer.fit(trainer.data.fold != k))[fold == k]
+        print(f"fold {k} of {len(TESTED)}", flush=True)
     second = np.zeros_like(first)
-    for k in range(FOLDS):
-        one, two = trainer.scores(trainer.fit(fold != k))
-        # The hard negatives are in no model: each sees a fifth of them.
-        mine = (fold == k) | ((fold == NEVER) & (np.arange(len(fold)) % FOLDS == k))
-        first[mine], second[mine] = one[mine], two[mine]
-        print(f"fold {k} of {FOLDS}", flush=True)
+    for name, held in GROUPS.items():
+        rows = np.isin(fold, held)
+        second[rows] = tuned(work, name, len(fold))[rows]
     np.savez(work / "folds.npz", first=first, second=second)
-    rows = np.flatnonzero((fold >= 0) & (fold < FOLDS) & ~trainer.data.added)
+    rows = np.flatnonzero(np.isin(trainer.data.fold, TESTED) & ~trainer.data.added)
     np.savez(work / "calibration.npz", **calibrated(trainer.data, first, second, rows))
+
+
+def tuned(work: Path, name: str, count: int) -> Array:
+    """(count, heads) logits of a fine-tuned encoder; zero for rows it was not asked for."""
+    answer = np.zeros((count, len(HEADS)), np.float32)
+    with np.load(work / f"tuned-{name}.npz") as file:
+        answer[file["rows"]] = file["logits"]
+    return answer
 
 
 def no_i2p(trainer: Trainer, work: Path) -> None:
     """Scores without I2P: folds 2 and up teach, 1 calibrates, 0 and I2P are for tests."""
     fold, i2p = trainer.data.fold, trainer.data.corpus.source == "i2p"
-    first, second = trainer.scores(trainer.fit((fold > 1) & ~i2p))
+    first = trainer.logits(*trainer.fit((fold > 1) & ~i2p))
+    second = tuned(work, "no-i2p", len(fold))
     rows = np.flatnonzero((fold == 1) & ~i2p & ~trainer.data.added)
     known = calibrated(trainer.data, first, second, rows)
     np.savez(work / "no-i2p.npz", first=first, second=second, **known)
@@ -186,17 +186,20 @@ def no_i2p(trainer: Trainer, work: Path) -> None:
 
 def everything(trainer: Trainer, work: Path) -> None:
     """What ships. It cannot calibrate itself, and takes the calibration of the folds."""
-    model = trainer.fit(np.ones(len(trainer.data.fold), bool))
-    table, scale = hashed.quantise(model.w, trainer.rarity)
-    with np.load(work / "calibration.npz") as known:
+    heads, biases = trainer.fit(np.ones(len(trainer.data.fold), bool))
+    table, scale = hashed.quantise(heads, trainer.rarity)
+    with (
+        np.load(work / "calibration.npz") as known,
+        np.load(work / "tuned-all.npz") as encoder,
+    ):
         np.savez_compressed(
             work / "model.npz",
             table=table,
             rarity=hashed.whole(trainer.rarity),
             scale=scale,
-            bias=model.b,
-            heads=model.heads.astype(np.float16),
-            offsets=model.offsets,
+            bias=biases,
+            heads=encoder["heads"].astype(np.float16),
+            offsets=encoder["offsets"] - encoder["shift"],
             **known,
         )
 

@@ -95,8 +95,13 @@ def test_survives_what_leaves_it_in_place(
     assert _expect_read(watermark, IN_ITS_FRAME[attack](marked[host].pixels)) == "same frame"
 
 
-@pytest.mark.parametrize("host", ["flat art", "scene"])
-@pytest.mark.parametrize("attack", MOVED)
+HARDEST = ("turned 33°, scaled .7", "half, JPEG 75", "half, enlarged, JPEG 75", "perspective")
+
+
+@pytest.mark.parametrize(
+    ("host", "attack"),
+    [*(("scene", one) for one in MOVED), *(("flat art", one) for one in HARDEST)],
+)
 def test_survives_what_moves_it(
     watermark: PilotWatermark, marked: dict[str, MarkedImage], host: str, attack: str
 ) -> None:
@@ -114,7 +119,7 @@ def test_geometry_is_told(watermark: PilotWatermark, marked: dict[str, MarkedIma
 # -- what is not there ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("host", ["scene", "lines"])
+@pytest.mark.parametrize("host", ["scene"])
 def test_unmarked_and_strangers_marks_are_not_there(
     watermark: PilotWatermark,
     other_watermark: PilotWatermark,
@@ -129,7 +134,7 @@ def test_unmarked_and_strangers_marks_are_not_there(
 
 
 @given(kind=st.sampled_from(sorted(KINDS)), seed=st.integers(0, 10_000))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_unmarked_pictures_have_honest_p_values(
     watermark: PilotWatermark, kind: str, seed: int
 ) -> None:
@@ -149,7 +154,7 @@ def test_two_keys_live_in_one_picture(
 
 @pytest.mark.parametrize(
     "shape",
-    [(1, 1), (1, 5000), (5000, 1), (2, 2), (23, 23), (24, 24), (127, 128), (64, 6000)],
+    [(1, 1), (1, 5000), (5000, 1), (2, 2), (23, 23), (24, 24), (127, 128)],
 )
 @pytest.mark.parametrize("value", [0, None])
 def test_detects_nothing_in_degenerate_pictures(
@@ -221,7 +226,7 @@ def test_sizes_and_shapes(
 
 
 def test_the_longest_side_there_may_be(watermark: PilotWatermark) -> None:
-    pixels = np.asarray(cv2.resize(flat_art(5, 64, 1024), (8192, 512)), np.uint8)
+    pixels = np.asarray(cv2.resize(flat_art(5, 64, 1024), (8192, 384)), np.uint8)
     result = watermark.embed(pixels, PAYLOAD)
     assert watermark.detect(result.pixels).payload == PAYLOAD.hex()
 

@@ -31,7 +31,7 @@ from guard.watermark.search import Placed
 LONGEST_LOOK: Final = 8
 """Of a ribbon, so many short sides are looked at: that is evidence enough, at bounded cost."""
 
-PROMISING: Final = 11.0
+PROMISING: Final = 14.0
 """Evidence of the pilot from which a placement is worth a decoding."""
 
 FOUND_BY_SEARCH: Final = 14.0

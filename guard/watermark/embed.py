@@ -22,7 +22,7 @@ from guard.watermark.chips import Spreader
 from guard.watermark.code import Code
 from guard.watermark.pilot import Pilot
 
-BUSY, BUSY_DISCOUNT = 3.5, 2.5
+BUSY, BUSY_DISCOUNT = 3.5, 4.0
 """Very busy pictures drown the mark: from this activity on they get more, by the unit of it."""
 
 LOUDEST: Final = 3.6
@@ -67,13 +67,14 @@ class Embedder:
         height, width = pixels.shape[:2]
         scale = canonical.scale_of(height, width)
         plane = canonical.to_canonical(canonical.luma(pixels), scale)
-        activity = shaping.typical_activity(plane)
+        ground = shaping.Ground(plane)
+        activity = ground.typical_activity
         band = bands.band_for(activity)
         tile = self._tile(plane, payload, band)
         tall, wide = (-(-side // PERIOD) for side in plane.shape)
         pattern = np.tile(tile, (tall, wide))[: plane.shape[0], : plane.shape[1]]
         visibility = self._strength.visibility(band, activity, scale)
-        pattern = pattern * (boost * shaping.amplitude(plane, visibility, LOUDEST))
+        pattern = pattern * (boost * ground.amplitude(visibility, LOUDEST))
         return _add(pixels, pattern.astype(np.float32, copy=False), scale)
 
     def _tile(self, plane: Plane, payload: bytes, band: Band) -> Plane:

@@ -131,11 +131,13 @@ class PilotWatermark:
         """
         _check_pixels(pixels)
         least = 1.0
-        for key_id, detector in self._detectors:
-            found = detector.find(pixels)
-            if found.payload is not None:
-                return self._detection(found, key_id)
-            least = min(least, found.p_value * len(self._detectors))
+        # Most pictures were not cut: every key looks there before one of them searches.
+        for search in (False, True) if len(self._detectors) > 1 else (True,):
+            for key_id, detector in self._detectors:
+                found = detector.find(pixels, search=search)
+                if found.payload is not None:
+                    return self._detection(found, key_id)
+                least = min(least, found.p_value * len(self._detectors))
         return Detection(detected=False, payload=None, method=METHOD, p_value=least)
 
     def _detection(self, found: Found, key_id: str) -> Detection:

@@ -47,7 +47,11 @@ MOST_TILT, TILT_STEP = math.radians(12.0), math.radians(0.5)
 MOST_STRETCH: Final = 0.35  # natural logarithm of the change of aspect
 
 KEPT_LOG_POLAR: Final = 20
-REFINED: Final = 8
+GLANCED, GLANCES = 40, 2
+"""Placements that are refined by so many steps. Between the points that were tried, a mark may look
+four times as faint as it is."""
+
+REFINED, REFINEMENTS = 8, 6
 BATCH: Final = 16
 
 ANGLES, RADII = 720, 400
@@ -63,7 +67,7 @@ _STEPS: Final = np.array(
     dtype=np.float64,
 ) - np.array([1.0, 1.0, 1.0, 1.0])
 _STEP_SIZES: Final = np.array([0.005, 0.005, 0.005, 0.005])
-_ROUNDS: Final = 8
+_SAME: Final = 2e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +87,33 @@ def search(seen: Observation, pilot: Pilot) -> tuple[list[Placed], Reading, int]
     readings: list[Reading] = []
     for start in range(0, len(rows), BATCH):
         readings += pilot.read_anywhere(_terms(seen, pilot, rows[start : start + BATCH]))
-    order = sorted(range(len(rows)), key=lambda one: -readings[one].evidence)
-    placed = [_refined(seen, pilot, rows[one], readings[one]) for one in order[:REFINED]]
-    placed.sort(key=lambda one: -one.reading.evidence)
-    return placed, readings[order[0]], len(rows) * SHIFTS * SIGNS
+    tried = [Placed(*one) for one in zip(rows, readings, strict=True)]
+    best = _ordered(tried)[:GLANCED]
+    glanced = _ordered([_refined(seen, pilot, one, GLANCES) for one in best])
+    placed = [_refined(seen, pilot, one, REFINEMENTS) for one in _distinct(glanced)[:REFINED]]
+    return _ordered(placed), best[0].reading, len(rows) * SHIFTS * SIGNS
 
 
-def _refined(seen: Observation, pilot: Pilot, row: Floats, reading: Reading) -> Placed:
-    """``row`` moved uphill in the pilot's score by ever smaller steps."""
+def _ordered(placed: list[Placed]) -> list[Placed]:
+    return sorted(placed, key=lambda one: -one.reading.evidence)
+
+
+def _distinct(placed: list[Placed]) -> list[Placed]:
+    """Those that are not nearly the same as one before."""
+    kept: list[Placed] = []
+    for one in placed:
+        if all(np.abs(one.row - other.row).max() > _SAME for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _refined(seen: Observation, pilot: Pilot, placed: Placed, rounds: int) -> Placed:
+    """``placed`` moved uphill in the pilot's score by ever smaller steps."""
+    row, reading = placed.row, placed.reading
     sizes = _STEP_SIZES.copy()
     columns = [LOG_SCALE, ANGLE, ASPECT, SHEAR]
     score = -np.inf
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         tried = np.repeat(row[None], len(_STEPS), axis=0)
         tried[:, columns] += _STEPS * sizes
         terms = _terms(seen, pilot, tried)

@@ -39,22 +39,29 @@ _WIDE_BLUR, _WIDE_POOL = 3.0, 6.0
 _READ_BLUR, _READ_POOL = 1.6, 1.9
 
 
-def amplitude(plane: Plane, visibility: float, most: float) -> Plane:
-    """Local amplitude in luma levels, shape of ``plane`` (canonical luma), of D = ``visibility``.
+class Ground:
+    """What a picture, given by its canonical luma, hides and where."""
 
-    Its root mean square stays at or below ``most``.
-    """
-    shape = np.power(_split(plane, _HOST_BLUR, _HOST_POOL)[1] + NOISE_FLOOR**2, MASKING / 2)
-    around = _split(plane, _WIDE_BLUR, _WIDE_POOL)[1]
-    seen = float(np.mean(shape * shape / np.sqrt(around + VISIBLE_FLOOR)))
-    gain = math.sqrt(visibility / seen)
-    loudest = most / math.sqrt(float(np.mean(shape * shape)))
-    return np.asarray(shape * min(gain, loudest), dtype=np.float32)
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
+        self._activity = _split(plane, _HOST_BLUR, _HOST_POOL)[1]
 
+    @property
+    def typical_activity(self) -> float:
+        """Mean natural logarithm of the local variance (luma levels², plus 1): 0 is flat."""
+        return float(np.mean(np.log(self._activity + 1.0)))
 
-def typical_activity(plane: Plane) -> float:
-    """Mean natural logarithm of the local variance (luma levels², plus 1): 0 is flat."""
-    return float(np.mean(np.log(_split(plane, _HOST_BLUR, _HOST_POOL)[1] + 1.0)))
+    def amplitude(self, visibility: float, most: float) -> Plane:
+        """Local amplitude in luma levels, shape of the plane, of D = ``visibility``.
+
+        Its root mean square stays at or below ``most``.
+        """
+        shape = _power(self._activity + NOISE_FLOOR**2, MASKING / 2)
+        around = _split(self._plane, _WIDE_BLUR, _WIDE_POOL)[1]
+        seen = float(np.mean(shape * shape / np.sqrt(around + VISIBLE_FLOOR)))
+        gain = math.sqrt(visibility / seen)
+        loudest = most / math.sqrt(float(np.mean(shape * shape)))
+        return np.asarray(shape * min(gain, loudest), dtype=np.float32)
 
 
 def flatten(plane: Plane, grain: float = 1.0) -> Plane:
@@ -63,10 +70,14 @@ def flatten(plane: Plane, grain: float = 1.0) -> Plane:
     ``grain``: pixels of ``plane`` per canonical pixel.
     """
     fast, activity = _split(plane, _READ_BLUR * grain, _READ_POOL * grain)
-    return np.asarray(fast * np.power(activity + NOISE_FLOOR**2, MASKING / 2 - 1), np.float32)
+    return np.asarray(fast * _power(activity + NOISE_FLOOR**2, MASKING / 2 - 1), np.float32)
 
 
 def _split(plane: Plane, blur: float, pool: float) -> tuple[Plane, Plane]:
     fast = plane - cv2.GaussianBlur(plane, (0, 0), blur)
     # Rounding can leave a variance a hair below zero.
     return fast, np.maximum(cv2.GaussianBlur(fast * fast, (0, 0), pool), 0.0)
+
+
+def _power(values: Plane, exponent: float) -> Plane:
+    return np.asarray(cv2.pow(values, exponent), dtype=np.float32)

@@ -38,7 +38,7 @@ def test_busier_pictures_never_take_a_narrower_band(activity: float, more: float
 )
 def test_pictures_take_the_band_of_their_ground(kind: str, band: Band) -> None:
     plane = canonical.luma(KINDS[kind](3, 256, 256))
-    assert band_for(shaping.typical_activity(plane)) is band
+    assert band_for(shaping.Ground(plane).typical_activity) is band
 
 
 @pytest.mark.parametrize("band", BANDS)

@@ -28,7 +28,7 @@ def _visibility(plane: Plane, amplitude: Plane) -> float:
 @pytest.mark.parametrize("visibility", [0.05, 0.4])
 def test_every_picture_is_marked_to_the_same_visibility(kind: str, visibility: float) -> None:
     plane = luma(KINDS[kind](3, PERIOD, PERIOD))
-    amplitude = shaping.amplitude(plane, visibility, 1e9)
+    amplitude = shaping.Ground(plane).amplitude(visibility, 1e9)
     assert amplitude.shape == plane.shape
     assert amplitude.dtype == np.float32
     assert amplitude.min() > 0.0
@@ -39,12 +39,12 @@ def test_every_picture_is_marked_to_the_same_visibility(kind: str, visibility: f
 @settings(max_examples=30, deadline=None)
 def test_never_louder_than_allowed(most: float, visibility: float) -> None:
     plane = luma(texture(3, 96, 96))
-    amplitude = shaping.amplitude(plane, visibility, most)
+    amplitude = shaping.Ground(plane).amplitude(visibility, most)
     assert math.sqrt(np.mean(amplitude**2)) <= most * 1.001
 
 
 def test_flat_ground_is_marked_evenly() -> None:
-    amplitude = shaping.amplitude(_flat(), 0.25, 9.0)
+    amplitude = shaping.Ground(_flat()).amplitude(0.25, 9.0)
     # D = a²/√16
     assert np.allclose(amplitude, 1.0, atol=1e-3)
 
@@ -52,7 +52,7 @@ def test_flat_ground_is_marked_evenly() -> None:
 def test_busy_ground_gets_more_than_flat_ground() -> None:
     plane = _flat(128)
     plane[:, PERIOD // 2 :] = luma(noise(3, PERIOD, PERIOD // 2))
-    amplitude = shaping.amplitude(plane, 0.2, 9.0)
+    amplitude = shaping.Ground(plane).amplitude(0.2, 9.0)
     assert amplitude[:, -40:].mean() > 3 * amplitude[:, :40].mean()
 
 
@@ -60,19 +60,19 @@ def test_a_lone_edge_gets_less_than_texture() -> None:
     edge = np.zeros((PERIOD, PERIOD), dtype=np.float32)
     edge[:, PERIOD // 2 :] = 160
     edge[:64] = np.tile(np.array([0, 160], np.float32), PERIOD // 2)
-    amplitude = shaping.amplitude(edge, 0.2, 9.0)
+    amplitude = shaping.Ground(edge).amplitude(0.2, 9.0)
     assert amplitude[128:, PERIOD // 2 - 6].max() < 0.5 * amplitude[16:48].mean()
 
 
 def test_typical_activity() -> None:
-    assert shaping.typical_activity(_flat()) == pytest.approx(0.0, abs=1e-4)
+    assert shaping.Ground(_flat()).typical_activity == pytest.approx(0.0, abs=1e-4)
     loud = luma(noise(4, PERIOD, PERIOD))
     quiet = (128 + (loud - 128) / 4).astype(np.float32)
-    assert 0.0 < shaping.typical_activity(quiet) < shaping.typical_activity(loud)
+    assert 0.0 < shaping.Ground(quiet).typical_activity < shaping.Ground(loud).typical_activity
     # A few busy spots do not make a busy picture: it is the mean of the logarithm.
     spots = _flat()
     spots[100:110, 100:110] = loud[:10, :10]
-    assert shaping.typical_activity(spots) < 0.3
+    assert shaping.Ground(spots).typical_activity < 0.3
 
 
 def test_loud_ground_weighs_less_to_the_reader() -> None:
@@ -106,4 +106,4 @@ def test_grain_is_in_pixels_per_canonical_pixel() -> None:
 def test_slivers_are_finite(shape: tuple[int, int]) -> None:
     plane = np.full(shape, 77, np.float32)
     assert np.isfinite(shaping.flatten(plane)).all()
-    assert np.isfinite(shaping.amplitude(plane, 0.2, 3.0)).all()
+    assert np.isfinite(shaping.Ground(plane).amplitude(0.2, 3.0)).all()

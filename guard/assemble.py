@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guard.errors import InvalidConfiguration, PolicyInvalid
+from guard.errors import InvalidConfiguration, PolicyInvalid, SettingsInvalid
 from guard.plugins import Wiring, registry
 from guard.policy.load import load_policy
 from guard.policy.model import Policy
@@ -110,7 +110,8 @@ def build_watermark(policy: Policy, settings: Settings) -> Watermark:
 
     It also reads under the secrets that were retired.
 
-    Raises KeyInvalid for a malformed secret, PolicyInvalid for an unknown method.
+    Raises KeyInvalid for a malformed secret, PolicyInvalid for an unknown method, and for a
+    strength or a damage to survive that the method does not know.
     """
     from guard.provenance.mark_secret import load_mark_secret, load_retired_mark_secrets
 
@@ -124,7 +125,10 @@ def build_watermark(policy: Policy, settings: Settings) -> Watermark:
     current = load_mark_secret(settings.home, _revealed(settings.mark_secret))
     retired = load_retired_mark_secrets(settings.home, _revealed(settings.retired_mark_secrets))
     retired = tuple(one for one in retired if one != current)  # a rotation was interrupted
-    watermark: Watermark = offered[method](Wiring(settings, policy, current, retired))
+    try:
+        watermark: Watermark = offered[method](Wiring(settings, policy, current, retired))
+    except SettingsInvalid as error:
+        raise PolicyInvalid(f"The policy's watermark: {error}", hint=error.hint) from error
     return watermark
 
 

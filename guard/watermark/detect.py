@@ -195,9 +195,12 @@ def _geometry(row: Floats, seen: Observation) -> str:
     """What was done to the picture, in words."""
     size = math.exp(row[LOG_SCALE]) / seen.reduction * canonical.PERIOD
     parts = ["mirrored"] if row[MIRROR] else []
-    angle = math.degrees(row[ANGLE] + math.pi) % 360 - 180
-    if abs(angle) > 0.05:
-        parts.append(f"turned {angle:.1f}° clockwise")
+    angle = round(math.degrees(row[ANGLE]) + 180, 1) % 360 - 180
+    if angle == -180:
+        parts.append("turned upside down")
+    elif angle:
+        way = "clockwise" if angle > 0 else "counter-clockwise"
+        parts.append(f"turned {abs(angle):.1f}° {way}")
     if abs(row[ASPECT]) > 0.01:
         parts.append(f"stretched {math.exp(row[ASPECT]):.3f}:1")
     parts.append(f"short side of the whole {size:.0f} px")

@@ -184,7 +184,7 @@ def test_a_policy_that_asks_for_what_there_is_not(
 ) -> None:
     policy = default_policy.model_copy(update={"watermark": WatermarkSettings(**wrong)})
 
-    with pytest.raises(SettingsInvalid, match=r"loud|flood") as raised:
+    with pytest.raises(PolicyInvalid, match=r"loud|flood") as raised:
         build_watermark(policy, settings)
 
     assert raised.value.hint

@@ -147,7 +147,10 @@ class Seen:
         ((0.0,), "short side of the whole 512 px"),
         ((0.0, 0.0, 1.0), "mirrored, short side of the whole 512 px"),
         ((0.0, np.pi / 2), "turned 90.0° clockwise, short side of the whole 512 px"),
-        ((np.log(2.0), -np.pi / 6), "turned 30.0° counter-clockwise, short side of the whole 1024 px"),
+        (
+            (np.log(2.0), -np.pi / 6),
+            "turned 30.0° counter-clockwise, short side of the whole 1024 px",
+        ),
         ((0.0, 2 * np.pi), "short side of the whole 512 px"),
         ((0.0, np.pi), "turned upside down, short side of the whole 512 px"),
         ((0.0, 0.0, 0.0, 0.2), "stretched 1.221:1, short side of the whole 512 px"),

@@ -34,8 +34,11 @@ LONGEST_LOOK: Final = 8
 PROMISING: Final = 14.0
 """Evidence of the pilot from which a placement is worth a decoding."""
 
-FOUND_BY_SEARCH: Final = 14.0
-"""Evidence of the pilot at the true placement from which a search is sure to meet it."""
+FOUND_BY_SEARCH: Final = 20.0
+"""Evidence of the pilot at the true placement from which a search is likely to meet it."""
+
+BEFORE_SEARCH: Final = 6
+"""Decodings that the own frame may have cost: two sets in three bands."""
 
 DECODED: Final = 3
 """Placements decoded at most."""
@@ -43,6 +46,10 @@ DECODED: Final = 3
 LOOKS: Final = (1.0, 0.6)
 """Shares of each side, around the centre, that are searched: seen at an angle, the whole is out of
 step with itself where its middle is not, and the middle leads to the whole."""
+
+WRONG_PAYLOAD: Final = 1e-6
+"""Bound on chance below which a payload is believed where the pilot alone proves a mark. Its check
+sum has held as well: 2⁻³² a decoding."""
 
 PROMISING_SAME_FRAME: Final = 2.5
 BENDS: Final = 3
@@ -105,30 +112,40 @@ class Detector:
         The first pixel of ``part`` lay at ``corner`` (left, top) of a picture of shape ``whole``
         (height, width). Where that is a crop, the pilot must be as clear as a search needs it.
         """
-        scale = canonical.scale_of(*whole)
-        own = canonical.to_canonical(canonical.luma(part), scale)
+        scale, look = canonical.scale_of(*whole), LONGEST_LOOK * min(part.shape[:2])
+        own = canonical.to_canonical(canonical.luma(part[:look, :look]), scale)
         seen, power = _spectrum(shaping.flatten(own))
+        if part.shape[:2] == whole:
+            found = self._in_place(seen, power, _Tally())
+            return found is not None and found[1] == payload
         displaced = self._pilot.displacements[self._pilot.set_of(payload)]
         right, down = displaced + np.array(corner) / scale
         moved = spectrum.moved(seen, down, right)
         terms = self._pilot.terms_of(moved, power)
         energy = float((np.abs(terms) ** 2).sum())
         reading = Reading(float(terms.real.sum()), energy, float(right), float(down))
-        if part.shape[:2] != whole and reading.evidence < FOUND_BY_SEARCH:
+        if reading.evidence < FOUND_BY_SEARCH:
             return False
-        found = self._decode(moved, power, reading, _Tally())
+        # A search comes after the decodings in the same frame, and pays for them.
+        found = self._decode(moved, power, reading, _Tally(decodings=BEFORE_SEARCH))
         return found is not None and found[1] == payload
 
     def _same_frame(self, plane: Plane, tally: _Tally) -> Found | None:
         own = canonical.to_canonical(plane, canonical.scale_of(*plane.shape))
-        seen, power = _spectrum(shaping.flatten(own))
+        found = self._in_place(*_spectrum(shaping.flatten(own)), tally)
+        return None if found is None else Found(*found, "same frame")
+
+    def _in_place(
+        self, seen: spectrum.Spectrum, power: Plane, tally: _Tally
+    ) -> tuple[float, bytes] | None:
+        """p-value and payload of a picture that stands in its own frame."""
         for reading in self._pilot.read_sets(self._pilot.terms_of(seen, power)):
             tally.note(reading, SETS * SIGNS)
             if reading.evidence >= PROMISING_SAME_FRAME:
                 moved = spectrum.moved(seen, reading.dy, reading.dx)
                 found = self._decode(moved, power, reading, tally)
                 if found is not None:
-                    return Found(*found, "same frame")
+                    return found
         return None
 
     def _placed(self, plane: Plane, part: Plane, tally: _Tally) -> Found | None:
@@ -151,14 +168,14 @@ class Detector:
         matrix = seen.ratio[:, None] * matrices(row[None])[0]
         on = register.canvas(plane, matrix, (reading.dx, reading.dy))
         bend: Floats | None = None
-        for _ in range(1 + BENDS):
+        for more in reversed(range(1 + BENDS)):
             flat = on.flat(bend)
             found = self._decode(*_spectrum(flat), reading, tally)
-            if found is not None:
+            if found is not None or not more:
                 return found
             bend = register.bend(flat, on, self._pilot, math.copysign(1.0, reading.score), bend)
             if bend is None:
-                return None
+                break
         return None
 
     def _decode(
@@ -173,9 +190,13 @@ class Detector:
             if payload is None:
                 continue
             coded = self._code.encode(payload)
-            p_value = evidence.code_p_value(soft, coded, self._code.payload_bits, tally.decodings)
+            p_value = min(
+                evidence.code_p_value(soft, coded, self._code.payload_bits, tally.decodings),
+                evidence.check_p_value(tally.decodings),
+            )
             tally.best = min(tally.best, p_value)
-            if tally.best < self._limit:
+            # A pilot that is there says nothing about the payload: its bits must be sure as well.
+            if tally.best < self._limit and p_value < WRONG_PAYLOAD:
                 return tally.best, payload
         return None
 

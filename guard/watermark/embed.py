@@ -26,7 +26,7 @@ BUSY, BUSY_DISCOUNT = 3.5, 4.0
 """Very busy pictures drown the mark: from this activity on they get more, by the unit of it."""
 
 LOUDEST: Final = 3.6
-"""Most root mean square of the mark in luma levels (37 dB)."""
+"""Most root mean square of the mark in luma levels (37 dB), before a boost."""
 
 
 @dataclass(frozen=True, slots=True)

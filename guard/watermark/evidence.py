@@ -11,7 +11,9 @@ placements that were fixed beforehand: what is gained by following the phases up
 
 *Code.* The soft value of a code bit is a sum over its own keyed ±1 chips: given its size, its sign
 is a fair coin. For one code word c, Hoeffding gives P(Σ c·l > t) ≤ exp(−t²/(2Σl²)). There are
-2^payload_bits words whose check sum holds, so P(any fits so well) ≤ 2^payload_bits · that. Each
+2^payload_bits words whose check sum holds, so P(any fits so well) ≤ 2^payload_bits · that. Besides,
+turning the chips' signs by a code word turns what is decoded by it, for the code is linear: what is
+decoded by chance is uniform, and its 32-bit check sum holds with probability 2⁻³². Each
 reading that was decoded has its share of the budget: the n-th 1/(n·(n + 1)), which sum to 1 however
 many there are. A payload that can be decoded at all lies far below 10⁻⁹.
 """
@@ -23,7 +25,7 @@ from typing import Final
 
 import numpy as np
 
-from guard.watermark.code import Soft
+from guard.watermark.code import CRC_BITS, Soft
 
 WAYS: Final = 4
 """Pilot in the picture's own frame, anywhere in the whole, anywhere in its middle, and code: each
@@ -45,6 +47,11 @@ def code_p_value(soft: Soft, coded: Soft, payload_bits: int, reading: int) -> fl
         return 1.0
     words = payload_bits * math.log(2.0)
     return _bound(math.log(WAYS * reading * (reading + 1)) + words - agreement**2 / (2.0 * energy))
+
+
+def check_p_value(reading: int) -> float:
+    """Chance that the check sum of the ``reading``-th decoding, from 1, holds for nothing."""
+    return _bound(math.log(WAYS * reading * (reading + 1)) - CRC_BITS * math.log(2.0))
 
 
 def _bound(exponent: float) -> float:

@@ -42,7 +42,7 @@ class PilotWatermark:
 
     ``secret``: at least 16 bytes, random. ``retired``: earlier secrets that still read.
     ``strength``: ``default``, ``robust`` or ``high-quality``. ``payload_bits``: a multiple of 8 in
-    48–256. ``false_positive_rate``: in (0, 1e-3], the p-value below which a mark counts as found.
+    48–256. ``false_positive_rate``: in 1e-24–1e-3, the p-value below which a mark counts as found.
     ``wished``: names of damage (:mod:`guard.watermark.assurance`) that a mark should survive.
     Instances are immutable and safe to share between threads.
 

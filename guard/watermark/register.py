@@ -23,6 +23,9 @@ MOST_PERIODS: Final = 6
 """Of a long picture so many periods a side are looked at."""
 
 WINDOW, WINDOW_STEP = 96, 48  # canonical pixels
+MOST_WINDOWS: Final = 10
+"""Windows a side: of a large canvas they lie farther apart."""
+
 FARTHEST_OFF: Final = 5.0
 """Canonical pixels by which a window may be off before the smooth displacement knows better."""
 
@@ -51,9 +54,10 @@ class Canvas:
         height, width = self.plane.shape
         corners = np.array([[0, 0], [width, 0], [width, height], [0, height]]) - 0.5
         there = (corners - self.centre) @ np.linalg.inv(self.matrix).T + self.displacement
-        low = np.floor(there.min(axis=0) / PERIOD) * PERIOD
+        low, high = there.min(axis=0), there.max(axis=0)
         most = MOST_PERIODS * PERIOD
-        high = np.minimum(np.ceil(there.max(axis=0)), low + most)
+        low = np.floor(np.maximum(low, (low + high - most) / 2) / PERIOD) * PERIOD
+        high = np.minimum(np.ceil(high), low + most)
         self.origin = low
         self.size = (int(high[0] - low[0]), int(high[1] - low[1]))
 
@@ -108,12 +112,15 @@ def canvas(plane: Plane, matrix: Floats, displacement: tuple[float, float]) -> C
 
 
 def bend(flat: Plane, on: Canvas, pilot: Pilot, sign: float, known: Floats | None) -> Floats | None:
-    """Coefficients (n, 2) of the displacement that ``flat`` still needs, added to ``known``."""
+    """Coefficients (n, 2) of the displacement that ``flat`` still needs, added to ``known``.
+
+    None where too few windows say anything.
+    """
     places, offsets, evidence = _windows(flat, pilot, sign)
     heard = evidence > TRUSTED
     count = _ORDER_2 if heard.sum() >= 2 * _ORDER_2 else _ORDER_1
     if heard.sum() < 2 * _ORDER_1:
-        return known
+        return None
     basis = on.basis(places[:, 0], places[:, 1], count)
     weight = np.where(heard, evidence, 0.0)
     for _ in range(2):
@@ -137,10 +144,11 @@ def _windows(flat: Plane, pilot: Pilot, sign: float) -> tuple[Floats, Floats, Fl
         np.exp(-1j * turn * points[:, None] * np.arange(side)).astype(np.complex64)
         for points, side in zip(pilot.points.T, flat.shape[::-1], strict=True)
     )
+    step = max(WINDOW_STEP, max(flat.shape) // MOST_WINDOWS)
     centres, terms = [], []
-    for top in range(0, max(1, flat.shape[0] - WINDOW + 1), WINDOW_STEP):
+    for top in range(0, max(1, flat.shape[0] - WINDOW + 1), step):
         rows = slice(top, min(top + WINDOW, flat.shape[0]))
-        for left in range(0, max(1, flat.shape[1] - WINDOW + 1), WINDOW_STEP):
+        for left in range(0, max(1, flat.shape[1] - WINDOW + 1), step):
             columns = slice(left, min(left + WINDOW, flat.shape[1]))
             part = flat[rows, columns]
             part = part * hann[: part.shape[0], None] * hann[: part.shape[1]]

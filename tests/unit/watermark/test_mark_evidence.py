@@ -15,7 +15,7 @@ from guard.watermark.bands import BANDS
 from guard.watermark.canonical import PERIOD, Plane
 from guard.watermark.chips import Spreader
 from guard.watermark.code import Code
-from guard.watermark.evidence import WAYS, code_p_value, pilot_p_value
+from guard.watermark.evidence import WAYS, check_p_value, code_p_value, pilot_p_value
 from guard.watermark.keys import MarkKey
 from guard.watermark.observation import Observation
 from guard.watermark.pilot import SETS, SHIFTS, SIGNS, Pilot
@@ -197,3 +197,8 @@ def test_a_period_of_noise_has_no_evidence_for_the_right_key(key: MarkKey) -> No
     found = spectrum.transform(grain)
     reading = Pilot(key).read_sets(Pilot(key).terms_of(found, spectrum.local_power(found)))[0]
     assert pilot_p_value(reading.score, reading.weight, SETS * SIGNS) > 0.1
+
+
+def test_check_sums_that_hold_for_nothing() -> None:
+    assert check_p_value(1) == pytest.approx(WAYS * 2 * 2.0**-32)
+    assert check_p_value(7) == pytest.approx(WAYS * 56 * 2.0**-32)

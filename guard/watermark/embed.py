@@ -47,7 +47,7 @@ class Strength:
 
 STRENGTHS: Final = {
     "high-quality": Strength(wide=89.0, middle=87.0, narrow=85.0),
-    "default": Strength(wide=84.0, middle=82.0, narrow=79.0),
+    "default": Strength(wide=85.0, middle=83.0, narrow=80.5),
     "robust": Strength(wide=76.0, middle=72.0, narrow=68.0),
 }
 

@@ -66,7 +66,7 @@ _STEPS: Final = np.array(
     ],
     dtype=np.float64,
 ) - np.array([1.0, 1.0, 1.0, 1.0])
-_STEP_SIZES: Final = np.array([0.005, 0.005, 0.005, 0.005])
+_STEP_SIZE: Final = 0.005  # of the natural logarithms, radians and shear alike
 _SAME: Final = 2e-3
 
 
@@ -110,12 +110,12 @@ def _distinct(placed: list[Placed]) -> list[Placed]:
 def _refined(seen: Observation, pilot: Pilot, placed: Placed, rounds: int) -> Placed:
     """``placed`` moved uphill in the pilot's score by ever smaller steps."""
     row, reading = placed.row, placed.reading
-    sizes = _STEP_SIZES.copy()
+    size = _STEP_SIZE
     columns = [LOG_SCALE, ANGLE, ASPECT, SHEAR]
     score = -np.inf
     for _ in range(rounds):
         tried = np.repeat(row[None], len(_STEPS), axis=0)
-        tried[:, columns] += _STEPS * sizes
+        tried[:, columns] += _STEPS * size
         terms = _terms(seen, pilot, tried)
         scores, near = pilot.read_near(terms, reading)
         best = int(scores.argmax())
@@ -126,7 +126,7 @@ def _refined(seen: Observation, pilot: Pilot, placed: Placed, rounds: int) -> Pl
             signed = math.copysign(score, reading.score)
             reading = Reading(signed, weight, float(at[0]), float(at[1]))
         else:
-            sizes = sizes / 2
+            size /= 2
     return Placed(row, pilot.refined(_terms(seen, pilot, row[None])[0], reading))
 
 

@@ -326,7 +326,9 @@ class AuditRecord:
     """One event of one record, as it goes into the log: no personal data.
 
     ``record_id`` is a UUIDv7; ``at`` is an aware UTC time; ``prompt_commitment`` and
-    ``user_commitment`` are ``HMAC-SHA256(salt, text)`` in hex; digests are SHA-256 in hex.
+    ``user_commitment`` are ``HMAC-SHA256(salt, text)`` in hex; digests are SHA-256 in hex:
+    ``blocks_sha256`` that of the coarse description kept beside the log. ``derived_from`` names
+    the record of an earlier mark that the picture came with, or ``mark:`` and its id.
     """
 
     record_id: str
@@ -345,6 +347,8 @@ class AuditRecord:
     seed: int | None = None
     mark: Mark | None = None
     fingerprint: Fingerprint | None = None
+    blocks_sha256: str | None = None
+    derived_from: str | None = None
     asset_sha256: str | None = None
     media_type: str | None = None
     manifest_label: str | None = None

@@ -18,7 +18,10 @@ from guard.types import AuditReceipt, AuditRecord, Event, Fingerprint
 if TYPE_CHECKING:
     from guard.store.writer import Writer
 
-_FACTS = ("mark", "fingerprint", "asset_sha256", "manifest_label", "certificate_fingerprint")
+_FACTS = (
+    "mark", "fingerprint", "blocks_sha256", "asset_sha256", "manifest_label",
+    "certificate_fingerprint",
+)  # fmt: skip
 """What a release after review must repeat from the held event: it is the same picture."""
 
 
@@ -89,13 +92,15 @@ class Finish:
 
     record: AuditRecord
     manifest: bytes | None = None
+    blocks: bytes | None = None
 
     def apply(self, tree: Tree) -> AuditReceipt:
         """Add it. Raises AuditUnavailable when it may not follow what the log holds."""
-        record, writer = self.record, tree.writer
-        earlier = writer.events(record.record_id)
-        _check_order(_last_event(earlier), record)
+        writer = tree.writer
+        earlier = writer.events(self.record.record_id)
+        _check_order(_last_event(earlier), self.record)
         before = parse(earlier[-1].leaf)
+        record = self._with_blocks(before.record)
         if before.record.event is Event.HELD and record.event is Event.RELEASED:
             _check_same_picture(before.record, record)
         manifest_sha256 = self._manifest_digest(before)
@@ -105,7 +110,19 @@ class Finish:
             writer.add_manifest(record.record_id, self.manifest)
         if record.fingerprint is not None and before.record.fingerprint is None:
             self._add_fingerprint(writer, row, record.fingerprint)
+        if self.blocks is not None and before.record.blocks_sha256 is None:
+            writer.add_blocks(record.record_id, self.blocks)
         return receipt(tree.log_id, row)
+
+    def _with_blocks(self, before: AuditRecord) -> AuditRecord:
+        """The record with the digest of its blocks, which are kept once."""
+        named, kept = self.record.blocks_sha256, before.blocks_sha256
+        if self.blocks is not None:
+            named = hashlib.sha256(self.blocks).hexdigest()
+        known = {None, named} if self.blocks is not None else {named}
+        if named is not None and kept not in known:
+            raise _refused(self.record, "it names other blocks than are kept")
+        return dataclasses.replace(self.record, blocks_sha256=named)
 
     def _manifest_digest(self, before: Leaf) -> str | None:
         if self.manifest is None:

@@ -10,10 +10,14 @@ from guard.types import AuditReceipt, AuditRecord, Fingerprint
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """A record found again: its last event, and the manifest store that was embedded, if any."""
+    """A record found again: its last event, and the manifest store that was embedded, if any.
+
+    ``blocks``: what its picture looked like (:mod:`guard.image.blocks`), proven by the record.
+    """
 
     record: AuditRecord
     manifest: bytes | None
+    blocks: bytes | None = None
 
 
 class AuditLog(Protocol):
@@ -40,8 +44,13 @@ class AuditLog(Protocol):
         """
         ...
 
-    def finish(self, record: AuditRecord, *, manifest: bytes | None = None) -> AuditReceipt:
-        """Add the record's next event (released, blocked, held, failed, abandoned)."""
+    def finish(
+        self, record: AuditRecord, *, manifest: bytes | None = None, blocks: bytes | None = None
+    ) -> AuditReceipt:
+        """Add the record's next event (released, blocked, held, failed, abandoned).
+
+        The digest of ``blocks`` replaces what the record says of it.
+        """
         ...
 
     def find_by_mark(self, payload: str) -> StoredRecord | None:

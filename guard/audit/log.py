@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -60,14 +61,19 @@ class SqlAuditLog:
         """
         return self._apply(Start(record, prompt, user), {Event.STARTED})
 
-    def finish(self, record: AuditRecord, *, manifest: bytes | None = None) -> AuditReceipt:
+    def finish(
+        self, record: AuditRecord, *, manifest: bytes | None = None, blocks: bytes | None = None
+    ) -> AuditReceipt:
         """Add the record's next event; durable on return.
+
+        ``blocks`` says what the picture looks like: it is kept beside the log, and its digest
+        replaces what the record says of it.
 
         Raises AuditUnavailable when it may not follow what the log holds (a record that never
         started, or has ended), when the mark belongs to another record, or when nothing could
         be recorded.
         """
-        return self._apply(Finish(record, manifest), set(Event) - {Event.STARTED})
+        return self._apply(Finish(record, manifest, blocks), set(Event) - {Event.STARTED})
 
     def _apply(self, job: Start | Finish, allowed: set[Event]) -> AuditReceipt:
         if job.record.event not in allowed:
@@ -132,7 +138,8 @@ class SqlAuditLog:
         rows = reader.events(record_id)
         if not rows:
             raise _lookup_tampered("record", record_id)
-        return StoredRecord(parse(rows[-1].leaf).record, reader.manifest(record_id))
+        record = parse(rows[-1].leaf).record
+        return StoredRecord(record, reader.manifest(record_id), _blocks(reader, record))
 
     def confirm(
         self, record_id: str, *, prompt: str | None = None, user: str | None = None
@@ -149,6 +156,16 @@ class SqlAuditLog:
         return (
             prompt is None or confirms(salts.prompt, prompt, begun.prompt_commitment or "")
         ) and (user is None or confirms(salts.user, user, begun.user_commitment or ""))
+
+
+def _blocks(reader: Reader, record: AuditRecord) -> bytes | None:
+    """What the record's picture looks like. Raises LogTampered when it is not what it says."""
+    if record.blocks_sha256 is None:
+        return None
+    blocks = reader.blocks([record.record_id]).get(record.record_id)
+    if blocks is None or hashlib.sha256(blocks).hexdigest() != record.blocks_sha256:
+        raise _lookup_tampered("blocks", record.record_id)
+    return blocks
 
 
 def _bits(fingerprint: Fingerprint) -> bytes:

@@ -38,8 +38,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, AuditUnavailable)
 
 _TEXTS = ("tenant", "policy", "policy_digest", "model", "media_type", "manifest_label")
-_MORE_TEXTS = ("certificate_fingerprint", "idempotency_key", "reviewer", "software")
-_DIGESTS = ("asset_sha256", "prompt_commitment", "user_commitment")
+_MORE_TEXTS = (
+    "certificate_fingerprint", "derived_from", "idempotency_key", "reviewer", "software",
+)  # fmt: skip
+_DIGESTS = ("asset_sha256", "blocks_sha256", "prompt_commitment", "user_commitment")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 For every row: the leaf is canonical, belongs to this log, its hash and every column beside it
 follow from its bytes, and the indexes have no gap. For the whole: root and frontier match the
 head, every record's events are in an allowed order, and the lookup tables (marks, manifests,
-fingerprints, keys) say what the leaves say. Memory does not grow with the log.
+fingerprints, blocks, keys) say what the leaves say. Memory does not grow with the log.
 
 What this cannot see: someone with full write access who rewrites leaves, columns, hashes and
 head alike, or puts an old copy of the whole database back. That takes a root kept elsewhere,
@@ -23,7 +23,7 @@ from guard.audit.record import columns, parse
 from guard.audit.rules import may_follow
 from guard.errors import LogTampered
 from guard.store.rows import COLUMN_NAMES, Head, LeafRow
-from guard.types import Event
+from guard.types import AuditRecord, Event
 
 if TYPE_CHECKING:
     from guard.store.engine import Store
@@ -33,6 +33,9 @@ CHUNK = 2_000
 
 MAX_PROBLEMS = 100
 """A log that was replaced as a whole has a problem in every row; a hundred make the point."""
+
+BLOCKS_AT_ONCE = 200
+"""Descriptions of pictures are about two kilobytes each."""
 
 Progress = Callable[[int, int], None]
 """Told (rows done, rows in all)."""
@@ -93,10 +96,12 @@ def verify_log(
         )
     frontier = Frontier()
     _check_noted(frontier, expected, found)
+    blocks = _Blocks(store, found)
     for row in _rows(store, head.size, progress):
-        _check_row(row, frontier.size, head.log_id, found)
+        blocks.expect(_check_row(row, frontier.size, head.log_id, found))
         frontier.append(leaf_hash(row.leaf))
         _check_noted(frontier, expected, found)
+    blocks.check()
     _check_head(frontier, head, found)
     if expected and expected[0] > head.size:
         found.add(f"The log once had {expected[0]:,} rows.", head.size)
@@ -119,7 +124,37 @@ def _rows(store: Store, size: int, progress: Progress | None) -> Iterator[LeafRo
             progress(done, size)
 
 
-def _check_row(row: LeafRow, place: int, log_id: str, found: _Findings) -> None:
+@dataclass(slots=True)
+class _Blocks:
+    """Compares what pictures look like with the digests that their records hold, some at a time."""
+
+    store: Store
+    found: _Findings
+    wanted: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def expect(self, row: tuple[AuditRecord, int] | None) -> None:
+        """Take in what a row's record says."""
+        if row is not None and row[0].blocks_sha256 is not None:
+            self.wanted[row[0].record_id] = (row[0].blocks_sha256, row[1])
+        if len(self.wanted) >= BLOCKS_AT_ONCE:
+            self.check()
+
+    def check(self) -> None:
+        """Compare what was taken in so far."""
+        with self.store.read() as reader:
+            kept = reader.blocks(list(self.wanted))
+        for record_id, (digest, index) in self.wanted.items():
+            if hashlib.sha256(kept.get(record_id, b"")).hexdigest() != digest:
+                self.found.add(
+                    f"The blocks of record {record_id} are not the recorded ones.", index
+                )
+        self.wanted.clear()
+
+
+def _check_row(
+    row: LeafRow, place: int, log_id: str, found: _Findings
+) -> tuple[AuditRecord, int] | None:
+    """The record that a row holds, and its index."""
     if row.index != place:
         found.add(f"Row {row.index:,} stands where row {place:,} should.", min(place, row.index))
     if leaf_hash(row.leaf) != row.leaf_hash:
@@ -128,13 +163,14 @@ def _check_row(row: LeafRow, place: int, log_id: str, found: _Findings) -> None:
         leaf = parse(row.leaf)
     except LogTampered:
         found.add(f"Row {row.index:,}: the leaf is not a record.", row.index)
-        return
+        return None
     if leaf.log_id != log_id:
         found.add(f"Row {row.index:,}: the leaf belongs to log {leaf.log_id}.", row.index)
     derived = columns(leaf)
     wrong = [name for name in COLUMN_NAMES if getattr(derived, name) != getattr(row.columns, name)]
     if wrong:
         found.add(f"Row {row.index:,}: not what the leaf says: {', '.join(wrong)}.", row.index)
+    return leaf.record, row.index
 
 
 def _check_noted(frontier: Frontier, expected: tuple[int, str] | None, found: _Findings) -> None:

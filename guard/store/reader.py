@@ -146,6 +146,12 @@ class Reader:
         rows = self._connection.execute(checks.manifests(after))
         return [(row[0], row[1], bytes(row[2])) for row in rows]
 
+    def blocks(self, record_ids: Sequence[str]) -> dict[str, bytes]:
+        """What the pictures of these records look like, by record id, where it is kept."""
+        kept = table("picture_blocks")
+        statement = select(kept.c.record_id, kept.c.blocks).where(kept.c.record_id.in_(record_ids))
+        return {row[0]: bytes(row[1]) for row in self._connection.execute(statement)}
+
     def lookup_gaps(self, size: int, limit: int) -> Iterator[tuple[str, str, int | None]]:
         """(table, record id, leaf index) where a lookup table and the leaves do not agree."""
         dialect = self._connection.dialect.name

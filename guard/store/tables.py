@@ -101,6 +101,16 @@ class PictureFingerprint(SQLModel, table=True):
     bits: bytes = Field(sa_type=LargeBinary)
 
 
+class PictureBlocks(SQLModel, table=True):
+    """What a record's picture looks like, coarsely. Its digest stands in the record's leaf."""
+
+    __tablename__ = "picture_blocks"
+
+    record_id: str = Field(primary_key=True, sa_type=Text)
+    sha256: str = Field(sa_type=Text)
+    blocks: bytes = Field(sa_type=LargeBinary)
+
+
 class IdempotencyKey(SQLModel, table=True):
     """Which record a caller's key began. Keys of different tenants do not meet."""
 

@@ -83,6 +83,12 @@ class Writer(Reader):
         values = {"record_id": record_id, "sha256": digest, "manifest": manifest}
         self._insert("manifest_store", [values])
 
+    def add_blocks(self, record_id: str, blocks: bytes) -> None:
+        """Keep what a record's picture looks like."""
+        digest = hashlib.sha256(blocks).hexdigest()
+        values = {"record_id": record_id, "sha256": digest, "blocks": blocks}
+        self._insert("picture_blocks", [values])
+
     def add_fingerprint(self, record_id: str, index: int, algorithm: str, bits: bytes) -> None:
         """Keep the fingerprint of a record's picture, said by leaf ``index``."""
         values = {"leaf_index": index, "algorithm": algorithm, "bits": bits}

@@ -34,6 +34,7 @@ NEEDED = [
     "guard/store/migrations/env.py",
     "guard/store/migrations/versions/r0001_first_tables.py",
     "guard/store/migrations/versions/r0002_own_lists.py",
+    "guard/store/migrations/versions/r0003_picture_blocks.py",
     "guard/testing.py",
     "guard/verify/page.html.j2",
 ]

@@ -97,11 +97,27 @@ def test_what_a_mark_survived_is_written_where_it_was_tried() -> None:
     assert columns(Leaf(TRIED, LOG)).mark == "0011223344556677"
 
 
-def test_every_field_of_a_record_is_in_the_full_one() -> None:
+BOUND = dataclasses.replace(LEAST, blocks_sha256="fe" * 32, derived_from="mark:0011223344556677")
+GOLDEN_BOUND = GOLDEN_LEAST.replace(
+    b'"event"',
+    b'"blocks_sha256":"' + b"fe" * 32 + b'","derived_from":"mark:0011223344556677","event"',
+)
+
+
+def test_what_binds_a_picture_is_written_where_it_is_known() -> None:
+    assert to_leaf(Leaf(BOUND, LOG)) == GOLDEN_BOUND
+    assert parse(GOLDEN_BOUND) == Leaf(BOUND, LOG)
+
+
+def test_every_field_of_a_record_is_in_a_golden_one() -> None:
     defaults = {f.name: f.default for f in dataclasses.fields(AuditRecord)}
-    same = [name for name, default in defaults.items() if getattr(FULL, name) == default]
+    same = [
+        name
+        for name, default in defaults.items()
+        if getattr(FULL, name) == getattr(BOUND, name) == default
+    ]
     assert same == []
-    written = set(json.loads(GOLDEN_FULL))
+    written = set(json.loads(GOLDEN_FULL)) | set(json.loads(GOLDEN_BOUND))
     assert written == {f.name for f in dataclasses.fields(AuditRecord)} | {
         "v",
         "log",

@@ -61,16 +61,18 @@ def test_the_version_comes_from_an_index(kept: Store, database: Path) -> None:
     assert all("INDEX" in step[3] for step in plan if "SEARCH" in step[3] or "SCAN" in step[3])
 
 
-def test_a_log_of_the_first_schema_gets_the_table(store: Store, database: Path) -> None:
+def test_a_log_of_the_first_schema_gets_the_tables(store: Store, database: Path) -> None:
     from guard.store.engine import open_store
 
     store.close()
     connection = sqlite3.connect(database)
-    connection.execute("DROP TABLE own_list_change")
+    for table in ("own_list_change", "picture_blocks"):
+        connection.execute(f"DROP TABLE {table}")
     connection.execute("UPDATE alembic_version SET version_num = 'r0001'")
     connection.commit()
     connection.close()
     again = open_store(f"sqlite:///{database}", create=False)
     with again.read() as reader:
         assert reader.list_names() == []
+        assert reader.blocks(["r"]) == {}
     again.close()

@@ -28,6 +28,7 @@ def raw(store: Store, database: Path) -> Iterator[sqlite3.Connection]:
     append(store, "r", "released")
     with store.write() as writer:
         writer.add_mark("00" * 8, "r")
+        writer.add_blocks("r", b"blocks")
     connection = sqlite3.connect(database, isolation_level=None)
     yield connection
     connection.close()
@@ -49,6 +50,9 @@ def raw(store: Store, database: Path) -> Iterator[sqlite3.Connection]:
         "UPDATE mark_id SET record_id = 'x'",
         "DELETE FROM mark_id",
         "INSERT OR REPLACE INTO mark_id VALUES ('0000000000000000', 'x')",
+        "UPDATE picture_blocks SET blocks = x'00'",
+        "DELETE FROM picture_blocks",
+        "INSERT OR REPLACE INTO picture_blocks VALUES ('r', '', x'00')",
         # REPLACE removes rows without firing DELETE triggers.
         "INSERT OR REPLACE INTO audit_leaf SELECT * FROM audit_leaf WHERE leaf_index = 0",
         "REPLACE INTO audit_leaf SELECT * FROM audit_leaf WHERE leaf_index = 1",

@@ -1,147 +1,131 @@
-"""A development PKI in one step: a CA of our own and a claim-signing certificate under it.
+"""A development PKI in one step: a root, an issuing CA and a claim-signing certificate under it.
 
-The CA's private key is thrown away after that one signature: nobody can issue more under it.
-The certificates follow the C2PA certificate profile (C2PA 2.4 section 14.5.1): they sign like
-real ones, and no verifier elsewhere will trust them.
+The CAs' private keys are thrown away after that: nobody can issue more under them. On request a
+PKI also has what a time-stamping authority and an OCSP responder sign with; those keys stay, for
+the services to use. The certificates follow the C2PA certificate profiles: they sign like real
+ones, and no verifier elsewhere will trust them. Time-stamps have a root of their own, which never
+becomes an anchor of claim signers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
 from guard.errors import KeyInvalid
-from guard.provenance.certificates import DEVELOPMENT_ONLY, certificate_fingerprint
+from guard.provenance import pki
+from guard.provenance.certificates import certificate_fingerprint
+from guard.provenance.pki import CLAIM_SIGNING, Credential, Template
 from guard.provenance.private import locked, private_directory, write_private
 
-LEAF_DAYS = 365
-"""The C2PA profile for assurance level 1 allows 366."""
+__all__ = ["CLAIM_SIGNING", "DevelopmentPki", "KeyFiles", "create_development_keys"]
 
-CA_DAYS = 3650
-CLOCK_SKEW = timedelta(hours=1)
-"""Valid from a little ago, so that a second machine with a slow clock can use it at once."""
-
-CLAIM_SIGNING = x509.ObjectIdentifier("1.3.6.1.4.1.62558.2.1")
-"""Extended key usage c2pa-kp-claimSigning."""
+KEYS = ("ca.pem", "signing.pem", "signing.key")
+SERVICES = ("tsa-ca.pem", "tsa.pem", "tsa.key", "ocsp.pem", "ocsp.key")
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFiles:
-    """What was written: the CA's certificate, the signer's chain, the signer's private key."""
+    """What was written: the root, the signer's chain, the signer's private key.
+
+    ``tsa_ca``: the time-stamping root, where the services were asked for.
+    """
 
     ca: Path
     certificate: Path
     key: Path
     fingerprint: str
     expires: datetime
+    tsa_ca: Path | None = None
 
 
-def create_development_keys(home: Path, *, replace: bool = False) -> KeyFiles:
+@dataclass(frozen=True, slots=True)
+class DevelopmentPki:
+    """Every part of a PKI with its key; ``issuing`` issued ``signer`` and ``responder``."""
+
+    root: Credential
+    issuing: Credential
+    signer: Credential
+    responder: Credential
+    tsa_root: Credential
+    tsa_issuing: Credential
+    tsa: Credential
+
+    @classmethod
+    def create(cls, *, ocsp_url: str | None = None, algorithm: str = "es256") -> DevelopmentPki:
+        """A new one. ``ocsp_url``: where the signer's certificate says to ask about it."""
+        root = pki.issue(pki.ROOT)
+        issuing = pki.issue(pki.ISSUING_CA.but(ocsp_url=ocsp_url), root)
+        signer = pki.issue(pki.SIGNER.but(ocsp_url=ocsp_url), issuing, pki.new_key(algorithm))
+        tsa_root = pki.issue(pki.TSA_ROOT)
+        tsa_issuing = pki.issue(pki.TSA_CA, tsa_root)
+        return cls(
+            root=root,
+            issuing=issuing,
+            signer=signer,
+            responder=pki.issue(pki.OCSP_RESPONDER, issuing),
+            tsa_root=tsa_root,
+            tsa_issuing=tsa_issuing,
+            tsa=pki.issue(pki.TSA, tsa_issuing),
+        )
+
+    def issue(
+        self, template: Template = pki.SIGNER, key: pki.PrivateKey | None = None
+    ) -> Credential:
+        """One more certificate under the issuing CA; the signer's template by default."""
+        return pki.issue(template, self.issuing, key)
+
+
+def create_development_keys(
+    home: Path, *, replace: bool = False, ocsp_url: str | None = None
+) -> KeyFiles:
     """Make a CA and a signing key (ES256) in ``home/keys``.
 
-    With ``replace`` the earlier CAs stay in ``ca.pem`` as trust anchors, so that what was signed
-    before still verifies. Raises KeyInvalid when there are keys and ``replace`` is not set,
-    OutputUnwritable when the home cannot be written.
+    With ``ocsp_url``, where the responder will listen, also the keys of the services
+    (``home/keys/services``); see :mod:`guard.provenance.loopback`. With ``replace`` the earlier
+    roots stay in ``ca.pem`` as trust anchors, so that what was signed before still verifies.
+    Raises KeyInvalid when there are keys and ``replace`` is not set, OutputUnwritable when the
+    home cannot be written.
     """
     private_directory(home)
     folder = private_directory(home / "keys")
-    files = [folder / name for name in ("ca.pem", "signing.pem", "signing.key")]
     with locked(folder):
-        present = [file.name for file in files if file.exists()]
+        present = [name for name in KEYS if (folder / name).exists()]
         if present and not replace:
             raise KeyInvalid(
                 f"There are keys in {folder} already ({', '.join(present)}).",
                 hint="Use them, or pass --replace to make new ones.",
             )
-        return _write(files, *_issue(datetime.now(UTC).replace(microsecond=0)))
+        made = DevelopmentPki.create(ocsp_url=ocsp_url)
+        if ocsp_url is not None:
+            _write_services(private_directory(folder / "services"), made)
+        return _write(folder, made, with_services=ocsp_url is not None)
 
 
-def _write(files: list[Path], ca: bytes, leaf: x509.Certificate, key: bytes) -> KeyFiles:
-    anchors, certificate, private = files
+def _write(folder: Path, made: DevelopmentPki, *, with_services: bool) -> KeyFiles:
+    anchors, certificate, private = (folder / name for name in KEYS)
     earlier = anchors.read_bytes() if anchors.exists() else b""
-    chain = leaf.public_bytes(Encoding.PEM) + ca
-    write_private(anchors, ca + earlier, replace=True)
-    write_private(private, key, replace=True)
-    write_private(certificate, chain, replace=True)
+    write_private(anchors, made.root.pem + earlier, replace=True)
+    write_private(private, made.signer.key_pem, replace=True)
+    write_private(certificate, made.signer.chain_pem, replace=True)
     return KeyFiles(
-        anchors, certificate, private, certificate_fingerprint(chain), leaf.not_valid_after_utc
+        anchors,
+        certificate,
+        private,
+        certificate_fingerprint(made.signer.pem),
+        made.signer.certificate.not_valid_after_utc,
+        folder / "services" / SERVICES[0] if with_services else None,
     )
 
 
-def _issue(now: datetime) -> tuple[bytes, x509.Certificate, bytes]:
-    """CA certificate (PEM), leaf, leaf's private key (PKCS#8 PEM)."""
-    ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca_name = _name("CA")
-    ca_id = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
-    ca = (
-        _builder(ca_name, ca_name, ca_key.public_key(), (now, CA_DAYS))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(sign_certificates=True), critical=True)
-        .add_extension(ca_id, critical=False)
-        .sign(ca_key, hashes.SHA256())
+def _write_services(folder: Path, made: DevelopmentPki) -> None:
+    content = (
+        made.tsa_root.pem,
+        made.tsa.chain_pem,
+        made.tsa.key_pem,
+        made.responder.chain_pem,
+        made.responder.key_pem,
     )
-    key = ec.generate_private_key(ec.SECP256R1())
-    leaf = (
-        _builder(_name("signer"), ca_name, key.public_key(), (now, LEAF_DAYS))
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(sign_certificates=False), critical=True)
-        .add_extension(
-            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION, CLAIM_SIGNING]),
-            critical=False,
-        )
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ca_id), critical=False
-        )
-        .sign(ca_key, hashes.SHA256())
-    )
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return ca.public_bytes(Encoding.PEM), leaf, pem
-
-
-def _name(role: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, f"genguard {DEVELOPMENT_ONLY}"),
-            x509.NameAttribute(NameOID.COMMON_NAME, f"genguard {role} ({DEVELOPMENT_ONLY})"),
-        ]
-    )
-
-
-def _builder(
-    subject: x509.Name,
-    issuer: x509.Name,
-    public_key: ec.EllipticCurvePublicKey,
-    validity: tuple[datetime, int],
-) -> x509.CertificateBuilder:
-    start, days = validity
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(public_key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start - CLOCK_SKEW)
-        .not_valid_after(start + timedelta(days=days))
-    )
-
-
-def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not sign_certificates,
-        content_commitment=not sign_certificates,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=sign_certificates,
-        crl_sign=sign_certificates,
-        encipher_only=False,
-        decipher_only=False,
-    )
+    for name, data in zip(SERVICES, content, strict=True):
+        write_private(folder / name, data, replace=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urljoin
 
 from guard.errors import KeyInvalid
 from guard.provenance import pki
@@ -22,6 +23,7 @@ from guard.provenance.private import locked, private_directory, write_private
 __all__ = ["CLAIM_SIGNING", "DevelopmentPki", "KeyFiles", "create_development_keys"]
 
 KEYS = ("ca.pem", "signing.pem", "signing.key")
+ISSUER_PATH = "/issuer.cer"
 SERVICES = ("tsa-ca.pem", "tsa.pem", "tsa.key", "ocsp.pem", "ocsp.key")
 
 
@@ -53,21 +55,30 @@ class DevelopmentPki:
     tsa: Credential
 
     @classmethod
-    def create(cls, *, ocsp_url: str | None = None, algorithm: str = "es256") -> DevelopmentPki:
-        """A new one. ``ocsp_url``: where the signer's certificate says to ask about it."""
-        root = pki.issue(pki.ROOT)
-        issuing = pki.issue(pki.ISSUING_CA.but(ocsp_url=ocsp_url), root)
-        signer = pki.issue(pki.SIGNER.but(ocsp_url=ocsp_url), issuing, pki.new_key(algorithm))
-        tsa_root = pki.issue(pki.TSA_ROOT)
-        tsa_issuing = pki.issue(pki.TSA_CA, tsa_root)
+    def create(
+        cls,
+        *,
+        ocsp_url: str | None = None,
+        algorithm: str = "es256",
+        since: datetime | None = None,
+    ) -> DevelopmentPki:
+        """A new one. ``ocsp_url``: where the signer's certificate says to ask about it.
+
+        ``since``: the time from which authorities are valid, where a test needs the past.
+        """
+        where = {"ocsp_url": ocsp_url, "issuer_url": issuer_url(ocsp_url)}
+        root = pki.issue(pki.ROOT.but(start=since))
+        issuing = pki.issue(pki.ISSUING_CA.but(start=since, **where), root)
+        tsa_root = pki.issue(pki.TSA_ROOT.but(start=since))
+        tsa_issuing = pki.issue(pki.TSA_CA.but(start=since), tsa_root)
         return cls(
             root=root,
             issuing=issuing,
-            signer=signer,
+            signer=pki.issue(pki.SIGNER.but(**where), issuing, pki.new_key(algorithm)),
             responder=pki.issue(pki.OCSP_RESPONDER, issuing),
             tsa_root=tsa_root,
             tsa_issuing=tsa_issuing,
-            tsa=pki.issue(pki.TSA, tsa_issuing),
+            tsa=pki.issue(pki.TSA.but(start=since), tsa_issuing),
         )
 
     def issue(
@@ -75,6 +86,11 @@ class DevelopmentPki:
     ) -> Credential:
         """One more certificate under the issuing CA; the signer's template by default."""
         return pki.issue(template, self.issuing, key)
+
+
+def issuer_url(ocsp_url: str | None) -> str | None:
+    """Where the services beside an OCSP responder hand out the issuing CA's certificate."""
+    return ocsp_url and urljoin(ocsp_url, ISSUER_PATH)
 
 
 def create_development_keys(

@@ -24,9 +24,10 @@ from typing import Self
 from urllib.parse import unquote
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from guard.provenance import stamping
-from guard.provenance.development import DevelopmentPki
+from guard.provenance.development import ISSUER_PATH, DevelopmentPki
 from guard.provenance.ocsp_reply import STATUSES, OcspAnswer, ocsp_reply, try_later
 from guard.provenance.pki import Credential
 
@@ -113,6 +114,11 @@ class DevelopmentServices:
     def ocsp_url(self) -> str:
         """Where the state of certificates is asked for."""
         return f"{self._base}{OCSP_PATH}"
+
+    @property
+    def issuer_certificate(self) -> bytes:
+        """The issuing CA's certificate (DER), which is handed out to whoever asks."""
+        return self._keys.issuer.public_bytes(Encoding.DER)
 
     @property
     def _base(self) -> str:
@@ -214,7 +220,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self.path, self.rfile.read(size))
 
     def do_GET(self) -> None:
-        """OCSP by GET: the request in base64 behind the path (RFC 6960 appendix A)."""
+        """OCSP by GET, in base64 behind the path (RFC 6960 appendix A); the CA's certificate."""
+        if self.path == ISSUER_PATH:
+            self._send("application/pkix-cert", self.server.services.issuer_certificate)
+            return
         path, _, encoded = self.path[1:].partition("/")
         try:
             body = base64.b64decode(unquote(encoded), validate=True)
@@ -237,8 +246,11 @@ class _Handler(BaseHTTPRequestHandler):
         if reply is None:
             self.send_error(503)
             return
+        self._send(_KINDS[path], reply)
+
+    def _send(self, kind: str, reply: bytes) -> None:
         self.send_response(200)
-        self.send_header("Content-Type", _KINDS[path])
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(reply)))
         self.end_headers()
         self.wfile.write(reply)

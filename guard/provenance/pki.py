@@ -89,7 +89,8 @@ class Template:
     """Everything that a certificate will say, but for its keys and its issuer.
 
     ``valid_days`` counts from ``start`` (default: a little ago). ``usages`` and ``policies`` may
-    be empty: then the extension is left out. ``ocsp_url`` goes into Authority Information Access.
+    be empty: then the extension is left out. ``ocsp_url`` and ``issuer_url`` (where the issuer's
+    certificate is to be had) go into Authority Information Access.
     ``path_length`` of a CA: how many CAs may stand below it. ``without`` leaves out extensions by
     their OID, for tests.
     """
@@ -103,6 +104,7 @@ class Template:
     path_length: int | None = None
     policies: tuple[x509.ObjectIdentifier, ...] = (POLICY,)
     ocsp_url: str | None = None
+    issuer_url: str | None = None
     start: datetime | None = None
     organization: str = f"genguard {DEVELOPMENT_ONLY}"
     country: str | None = NO_COUNTRY
@@ -231,11 +233,22 @@ def _extensions(
     if template.policies:
         policies = [x509.PolicyInformation(one, None) for one in template.policies]
         found.append((x509.CertificatePolicies(policies), False))
-    if template.ocsp_url:
-        location = x509.UniformResourceIdentifier(template.ocsp_url)
-        access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, location)
-        found.append((x509.AuthorityInformationAccess([access]), False))
+    access = _access(template)
+    if access:
+        found.append((x509.AuthorityInformationAccess(access), False))
     return found + [(one, False) for one in template.extra]
+
+
+def _access(template: Template) -> list[x509.AccessDescription]:
+    said = (
+        (AuthorityInformationAccessOID.OCSP, template.ocsp_url),
+        (AuthorityInformationAccessOID.CA_ISSUERS, template.issuer_url),
+    )
+    return [
+        x509.AccessDescription(method, x509.UniformResourceIdentifier(url))
+        for method, url in said
+        if url
+    ]
 
 
 def _hash_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:

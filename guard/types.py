@@ -271,13 +271,33 @@ class MarkedImage:
     mark: Mark
 
 
+Point: TypeAlias = tuple[float, float]
+"""(x, y), x right, y down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a marked picture lies in a suspect one.
+
+    Point p of the suspect (pixels, from its centre) shows point ``matrix`` · p + ``shift`` of the
+    marked picture, in canonical units (1/256 of its short side) from its top left corner.
+    The shift is known modulo 256 in x and y. ``region``: corners of the part of the suspect in
+    which the mark was seen, as fractions of its width and height; about, where it was cut.
+    """
+
+    matrix: tuple[Point, Point]
+    shift: Point
+    region: tuple[Point, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Detection:
     """What a watermark detector found.
 
     ``detected`` only when ``p_value`` (the probability that an unmarked picture, or one marked
     under another key, scores as high) is below the allowed false-positive rate and the payload's
-    check code holds; ``payload`` is hex or None; ``key_id`` names the key that read it.
+    check code holds; ``payload`` is hex or None; ``key_id`` names the key that read it;
+    ``geometry`` says in words, and ``placement`` in numbers, where the mark lies.
     """
 
     detected: bool
@@ -286,6 +306,7 @@ class Detection:
     p_value: float
     key_id: str = ""
     geometry: str = ""
+    placement: Placement | None = None
 
     @property
     def confidence(self) -> float:
@@ -329,6 +350,7 @@ class AuditRecord:
     ``user_commitment`` are ``HMAC-SHA256(salt, text)`` in hex; digests are SHA-256 in hex:
     ``blocks_sha256`` that of the coarse description kept beside the log. ``derived_from`` names
     the record of an earlier mark that the picture came with, or ``mark:`` and its id.
+    ``other_fingerprints`` are of other algorithms than ``fingerprint``, and of one another.
     """
 
     record_id: str
@@ -347,6 +369,7 @@ class AuditRecord:
     seed: int | None = None
     mark: Mark | None = None
     fingerprint: Fingerprint | None = None
+    other_fingerprints: tuple[Fingerprint, ...] = ()
     blocks_sha256: str | None = None
     derived_from: str | None = None
     asset_sha256: str | None = None

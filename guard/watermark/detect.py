@@ -12,14 +12,24 @@ Every look at phases and every decoding is paid for in the p-value, whatever sta
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from guard.types import Pixels
-from guard.watermark import bands, canonical, evidence, register, search, shaping, spectrum
+from guard.types import Pixels, Placement
+from guard.watermark import (
+    bands,
+    canonical,
+    evidence,
+    register,
+    search,
+    shaping,
+    spectrum,
+    whereabouts,
+)
 from guard.watermark.canonical import Plane
 from guard.watermark.chips import Spreader
 from guard.watermark.code import Code
@@ -63,6 +73,7 @@ class Found:
     p_value: float
     payload: bytes | None = None
     geometry: str = ""
+    placement: Placement | None = None
 
 
 @dataclass(slots=True)
@@ -102,7 +113,10 @@ class Detector:
             looks = (_middle(plane, share) for share in LOOKS)
             answers = (self._placed(plane, part, tally) for part in looks)
             found = next((one for one in answers if one is not None), None)
-        return found or Found(tally.best)
+        if found is None or found.placement is None:
+            return Found(tally.best)
+        where = whereabouts.of_part(found.placement, plane.shape, pixels.shape[:2])
+        return dataclasses.replace(found, placement=where)
 
     def reads(
         self, part: Pixels, corner: tuple[int, int], whole: tuple[int, int], payload: bytes
@@ -133,7 +147,9 @@ class Detector:
     def _same_frame(self, plane: Plane, tally: _Tally) -> Found | None:
         own = canonical.to_canonical(plane, canonical.scale_of(*plane.shape))
         found = self._in_place(*_spectrum(shaping.flatten(own)), tally)
-        return None if found is None else Found(*found, "same frame")
+        if found is None:
+            return None
+        return Found(*found, "same frame", whereabouts.whole(*plane.shape))
 
     def _in_place(
         self, seen: spectrum.Spectrum, power: Plane, tally: _Tally
@@ -158,7 +174,8 @@ class Detector:
                 break
             found = self._bring_back(plane, seen, one, tally)
             if found is not None:
-                return Found(*found, _geometry(one.row, seen))
+                where = whereabouts.placement(plane, seen, one, self._pilot, found[1])
+                return Found(*found, _geometry(one.row, seen), where)
         return None
 
     def _bring_back(

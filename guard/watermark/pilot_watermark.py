@@ -148,6 +148,7 @@ class PilotWatermark:
             p_value=min(1.0, found.p_value * len(self._detectors)),
             key_id=key_id,
             geometry=found.geometry,
+            placement=found.placement,
         )
 
     def _assured(self, pixels: Pixels, payload: bytes) -> tuple[Pixels, tuple[str, ...]]:

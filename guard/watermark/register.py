@@ -133,6 +133,12 @@ def bend(flat: Plane, on: Canvas, pilot: Pilot, sign: float, known: Floats | Non
     return total if known is None else total + known
 
 
+def heard(flat: Plane, pilot: Pilot, sign: float) -> Floats:
+    """(n, 2) centres (x, y) of the windows of ``flat`` in which the pilot is heard."""
+    places, _, evidence = _windows(flat, pilot, sign)
+    return places[evidence > TRUSTED]
+
+
 def _windows(flat: Plane, pilot: Pilot, sign: float) -> tuple[Floats, Floats, Floats]:
     """For each window: its centre (x, y), how far its content is off, and the evidence for it."""
     hann = np.hanning(WINDOW + 2)[1:-1].astype(np.float32)

@@ -63,14 +63,15 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _place(data: bytes, media_type: str) -> list[Stretch]:
-    finder = _FINDERS.get(_format(data) or media_type)
+    finder = _FINDERS.get(sniffed(data) or media_type)
     try:
         return finder(data) if finder is not None else []
     except (struct.error, IndexError, ValueError):  # cut short or nonsense: nothing to hand out
         return []
 
 
-def _format(data: bytes) -> str | None:
+def sniffed(data: bytes) -> str | None:
+    """The media type that a file's first bytes say; None for an unknown one."""
     if data.startswith(PNG_SIGNATURE):
         return "image/png"
     if data.startswith(b"\xff\xd8"):

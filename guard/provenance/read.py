@@ -1,8 +1,13 @@
 """What a picture's manifest says, and how far that can be believed.
 
 ``trusted``: hashes, claim and signature hold and the signer is in one of our lists. ``valid``:
-they hold, the signer is in none (or its certificate expired). ``invalid``: something does not
-hold. Everything in a reading was written by whoever signed: treat texts as foreign input.
+they hold, the signer is in none (or its certificate expired or was revoked). ``invalid``:
+something does not hold. Everything in a reading was written by whoever signed: treat texts as
+foreign input.
+
+:func:`examine_manifest` and :func:`examine_stored` ask two engines, of which the stricter counts;
+:func:`read_manifest` and :func:`verify_stored` ask the c2pa library alone, for those who read back
+what they just wrote.
 """
 
 from __future__ import annotations
@@ -10,22 +15,34 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from io import BytesIO
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+from cryptography import x509
 
 from guard.image.encode import MEDIA_TYPES, encode
+from guard.provenance.chain import Link, chain_of
 from guard.provenance.container import extract_manifest_store, holds_manifest_store
 from guard.provenance.cose import signer_certificate
+from guard.provenance.engines import BROKE, FIRST, State, Voice, agree, second_voice, stricter
 from guard.provenance.manifest import RECORD_LABEL
+from guard.provenance.revocation import REVOKED, revoked_at
 from guard.provenance.trust import TrustList, context_for, may_sign_claims
 
-__all__ = ["ManifestReading", "extract_manifest_store", "read_manifest", "verify_stored"]
-
-State = Literal["trusted", "valid", "invalid"]
+__all__ = [
+    "ManifestReading",
+    "State",
+    "examine_manifest",
+    "examine_stored",
+    "extract_manifest_store",
+    "read_manifest",
+    "verify_stored",
+]
 
 UNREADABLE = "manifest.unreadable"
 """Our own code: there is a manifest store, and the library cannot make sense of it."""
@@ -38,11 +55,13 @@ HARD_BINDINGS = frozenset(
 WRONG_USAGE = "signingCredential.untrusted"
 """What c2pa should have said of a listed certificate that is not meant for claims."""
 
-CREDENTIAL = frozenset({WRONG_USAGE, "signingCredential.expired"})
+EXPIRED = "signingCredential.expired"
+CREDENTIAL = frozenset({WRONG_USAGE, EXPIRED, REVOKED, "signingCredential.revoked"})
 """These say something about the signer, and nothing about the picture."""
 
 SIGNED = "claimSignature.validated"
 TRUSTED = "signingCredential.trusted"
+STAMPED = "timeStamp.trusted"
 
 MAX_ITEMS = 100
 """Of actions and soft bindings at most so many are shown: a manifest may hold thousands."""
@@ -74,6 +93,10 @@ class ManifestReading:
     soft_bindings: tuple[tuple[str, str], ...] = ()
     record_id: str | None = None
     hard_binding_only: bool = False
+    revoked: str | None = None
+    engines: tuple[Voice, ...] = ()
+    agreement: bool | None = None
+    chain: Link | None = None
 
     @property
     def as_dict(self) -> dict[str, Any]:
@@ -82,25 +105,87 @@ class ManifestReading:
         plain["problems"] = list(self.problems)
         plain["actions"] = [dict(action) for action in self.actions]
         plain["soft_bindings"] = [{"alg": alg, "value": value} for alg, value in self.soft_bindings]
+        plain["engines"] = {voice.engine: voice.as_dict for voice in self.engines}
+        plain["chain"] = self.chain.as_dict if self.chain is not None else None
         return plain
 
 
+def examine_manifest(data: bytes, media_type: str, trust: TrustList) -> ManifestReading | None:
+    """Read the manifest embedded in a file with both engines; None where neither finds one.
+
+    Never raises on hostile bytes. A picture without a manifest costs no more than one look.
+    """
+    try:
+        first = read_manifest(data, media_type, trust)
+    except Exception as error:  # noqa: BLE001  # not a refusal: the engine or its report is broken
+        return _alone(error, second_voice(data, media_type, trust))
+    if first is not None:
+        return _weighed(first, second_voice(data, media_type, trust))
+    if not holds_manifest_store(data, media_type):
+        return None
+    second = second_voice(data, media_type, trust)
+    return _alone(None, second) if second.state is not None else None
+
+
+def examine_stored(manifest_store: bytes, media_type: str, trust: TrustList) -> ManifestReading:
+    """As :func:`verify_stored`, with both engines."""
+    kind, carrier = _carrier(media_type)
+    second = second_voice(carrier, kind, trust, manifest_store)
+    try:
+        first = verify_stored(manifest_store, media_type, trust)
+    except Exception as error:  # noqa: BLE001  # as above
+        return _alone(error, second)
+    return _weighed(first, second)
+
+
+def _weighed(first: ManifestReading, second: Voice) -> ManifestReading:
+    """The first engine's reading under the stricter of two states."""
+    voices = (Voice(FIRST, first.state, first.problems), second)
+    state = stricter(*voices) or "invalid"
+    same = first.state == state
+    return replace(
+        first,
+        state=state,
+        trust_list=first.trust_list if state == "trusted" else None,
+        problems=first.problems if same else (*first.problems, *_new(second, first)),
+        hard_binding_only=first.hard_binding_only
+        and (same or set(second.problems) <= HARD_BINDINGS | CREDENTIAL),
+        engines=voices,
+        agreement=agree(*voices),
+    )
+
+
+def _new(second: Voice, first: ManifestReading) -> tuple[str, ...]:
+    return tuple(code for code in second.problems if code not in first.problems)
+
+
+def _alone(error: Exception | None, second: Voice) -> ManifestReading:
+    """What is left when the first engine broke or saw nothing: no list can be named then."""
+    note = f"{BROKE}: {type(error).__name__}." if error else "The engine found no manifest."
+    state: State = "valid" if second.state in {"trusted", "valid"} else "invalid"
+    return ManifestReading(
+        state,
+        problems=second.problems or (() if state == "valid" else (UNREADABLE,)),
+        engines=(Voice(FIRST, None, note=note), second),
+    )
+
+
 def read_manifest(data: bytes, media_type: str, trust: TrustList) -> ManifestReading | None:
-    """Read the manifest embedded in a file; None where there is none.
+    """Read the manifest embedded in a file with the c2pa library; None where there is none.
 
     Never raises on hostile bytes: a store that cannot be read is ``invalid``.
     """
     from c2pa import C2paError, Reader
 
+    def report(*, clocks: bool) -> dict[str, Any] | None:
+        context = context_for(trust, clocks=clocks)
+        return _report(Reader.try_create(media_type, BytesIO(data), context=context))
+
     try:
-        reader = Reader.try_create(media_type, BytesIO(data), context=context_for(trust))
-        report = _report(reader)
+        return _read(report, extract_manifest_store(data, media_type), trust, detached=False)
     except C2paError:
         there = holds_manifest_store(data, media_type)
         return ManifestReading("invalid", problems=(UNREADABLE,)) if there else None
-    if report is None:
-        return None
-    return _reading(report, extract_manifest_store(data, media_type), trust, detached=False)
 
 
 def verify_stored(manifest_store: bytes, media_type: str, trust: TrustList) -> ManifestReading:
@@ -112,15 +197,47 @@ def verify_stored(manifest_store: bytes, media_type: str, trust: TrustList) -> M
     """
     from c2pa import C2paError, Reader
 
+    kind, carrier = _carrier(media_type)
+
+    def report(*, clocks: bool) -> dict[str, Any] | None:
+        context = context_for(trust, clocks=clocks)
+        return _report(Reader(kind, BytesIO(carrier), manifest_store, context=context))
+
+    reading = None
+    with suppress(C2paError):
+        reading = _read(report, manifest_store, trust, detached=True)
+    return reading or ManifestReading("invalid", problems=(UNREADABLE,))
+
+
+def _carrier(media_type: str) -> tuple[str, bytes]:
     kind = media_type if media_type in MEDIA_TYPES.values() else "image/png"
-    carrier = encode(np.zeros((_CARRIER_SIDE, _CARRIER_SIDE, 3), np.uint8), kind)
-    try:
-        report = _report(Reader(kind, BytesIO(carrier), manifest_store, context=context_for(trust)))
-    except C2paError:
-        report = None
+    return kind, _blank(kind)
+
+
+@lru_cache(maxsize=8)
+def _blank(kind: str) -> bytes:
+    return encode(np.zeros((_CARRIER_SIDE, _CARRIER_SIDE, 3), np.uint8), kind)
+
+
+def _read(
+    ask: Callable[..., dict[str, Any] | None],
+    store: bytes | None,
+    trust: TrustList,
+    *,
+    detached: bool,
+) -> ManifestReading | None:
+    """A reading by a context without clocks; if all that ails it is its age, by one with them."""
+    report = ask(clocks=False)
     if report is None:
-        return ManifestReading("invalid", problems=(UNREADABLE,))
-    return _reading(report, manifest_store, trust, detached=True)
+        return None
+    reading = _reading(report, store, trust, detached=detached)
+    if reading.state != "valid" or EXPIRED not in reading.problems or not trust.clocks:
+        return reading
+    dated = ask(clocks=True)
+    if dated is None or STAMPED not in _codes(_active(dated), "success"):
+        return reading
+    in_force = _reading(dated, store, trust, detached=detached)
+    return in_force if in_force.state == "trusted" else reading
 
 
 def _report(reader: Any) -> dict[str, Any] | None:
@@ -137,13 +254,17 @@ def _reading(
     label = str(report.get("active_manifest") or "")
     manifest = _mapping(_mapping(report.get("manifests")).get(label))
     results = _mapping(report.get("validation_results"))
-    active = _mapping(results.get("activeManifest"))
+    active = _active(report)
     passed, failed = _codes(active, "success"), _codes(active, "failure")
     failed |= _ingredient_failures(results)
     listed = trust.name_of(results.get("trustListUri")) if TRUSTED in passed else None
     if listed and not may_sign_claims(signer_certificate(store or b"", label)):
         failed, listed = failed | {WRONG_USAGE}, None
+    revoked = revoked_at(store or b"", label, _anchors(trust))
+    if revoked is not None:
+        failed, listed = failed | {REVOKED}, None
     ignored = CREDENTIAL | HARD_BINDINGS if detached else CREDENTIAL
+    listed = None if failed & CREDENTIAL else listed
     explained = report.get("validation_state") in {"Trusted", "Valid"} or bool(failed)
     intact = SIGNED in passed and failed <= ignored and explained
     bound = failed & HARD_BINDINGS
@@ -165,7 +286,18 @@ def _reading(
         soft_bindings=tuple(_soft_bindings(manifest)),
         record_id=_record_id(manifest),
         hard_binding_only=bool(bound) and SIGNED in passed and failed <= HARD_BINDINGS | CREDENTIAL,
+        revoked=revoked.isoformat() if revoked is not None else None,
+        chain=chain_of(report),
     )
+
+
+def _active(report: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _mapping(_mapping(report.get("validation_results")).get("activeManifest"))
+
+
+@lru_cache(maxsize=8)
+def _anchors(trust: TrustList) -> tuple[x509.Certificate, ...]:
+    return tuple(certificate for one in trust.lists for certificate in one.certificates)
 
 
 def _codes(results: Mapping[str, Any], key: str) -> set[str]:

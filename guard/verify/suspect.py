@@ -16,7 +16,7 @@ from guard.errors import GuardError
 from guard.image.decode import Decoded, load
 from guard.image.fingerprint import distance, distinctiveness, fingerprint
 from guard.provenance.labels import read_labels
-from guard.provenance.read import ManifestReading, read_manifest, verify_stored
+from guard.provenance.read import ManifestReading, examine_manifest, examine_stored
 from guard.provenance.trust import TrustList
 from guard.types import (
     Detection,
@@ -87,7 +87,7 @@ class Verifier:
         )
 
     def _gather(self, picture: Decoded) -> Evidence:
-        reading = read_manifest(picture.data, picture.media_type, self._trust)
+        reading = examine_manifest(picture.data, picture.media_type, self._trust)
         detection = self._watermark.detect(picture.pixels)
         print_ = fingerprint(picture.pixels)
         stored, found_by = self._find(picture.pixels, detection, print_)
@@ -128,7 +128,7 @@ class Verifier:
         if stored is None or stored.manifest is None:
             return None
         media_type = stored.record.media_type or "image/png"
-        return _or_none(lambda: verify_stored(stored.manifest or b"", media_type, self._trust))
+        return _or_none(lambda: examine_stored(stored.manifest or b"", media_type, self._trust))
 
     @staticmethod
     def _foreign_marks(picture: Decoded) -> tuple[dict[str, Any], ...]:

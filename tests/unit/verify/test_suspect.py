@@ -197,7 +197,7 @@ def test_stored_manifest_that_cannot_be_read_recovers_nothing(
     def fail(*_: object) -> None:
         raise StageMisbehaved("It cannot be read.")
 
-    monkeypatch.setattr("guard.verify.suspect.verify_stored", fail)
+    monkeypatch.setattr("guard.verify.suspect.examine_stored", fail)
 
     report = verifier.examine(as_jpeg(released))
 

@@ -152,7 +152,7 @@ def build_log(settings: Settings, *, create: bool = True) -> SqlAuditLog:
     """
     from guard.audit.log import SqlAuditLog
 
-    return SqlAuditLog(build_store(settings, create=create))
+    return SqlAuditLog(build_store(settings, create=create), settings.home / "index")
 
 
 def build_quarantine(settings: Settings) -> HeldPictures:

@@ -23,7 +23,7 @@ from guard.delivery import Delivery
 from guard.errors import AuditUnavailable, GuardError, InvalidRequest, MarkRejected
 from guard.generate.base import Generator
 from guard.image.decode import Decoded, decode, load
-from guard.image.fingerprint import fingerprint
+from guard.image.fingerprint import fingerprints
 from guard.policy.model import Policy
 from guard.provenance.base import ManifestFacts
 from guard.rooms import Rooms
@@ -245,7 +245,8 @@ class Guard:
                 return case.block(stage)
             stage = Stage.WATERMARK
             marked = self._stages.mark(pixels, self._clerk.new_mark_id())
-            case.note(mark=marked.mark, fingerprint=fingerprint(marked.pixels))
+            first, *others = fingerprints(marked.pixels)
+            case.note(mark=marked.mark, fingerprint=first, other_fingerprints=tuple(others))
             stage = Stage.SIGN
             facts = self._facts(case, source)
             asset, manifest = self._stages.sign(marked, facts, delivery.media_type, source.alpha)
@@ -281,6 +282,7 @@ class Guard:
             model=case.record.model,
             mark=case.record.mark,
             fingerprint=case.record.fingerprint,
+            other_fingerprints=case.record.other_fingerprints,
             provider=self.policy.manifest.provider,
             prompt=source.prompt,
             parent=source.parent.data if source.parent is not None else None,

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 from guard.audit.commitments import commit, new_salts
 from guard.audit.merkle import Frontier, leaf_hash
-from guard.audit.record import Leaf, columns, parse, to_leaf
+from guard.audit.record import Leaf, columns, fingerprints, parse, to_leaf
 from guard.audit.rules import may_follow
 from guard.errors import AuditUnavailable, DuplicateRequest, LogTampered
-from guard.store.rows import Head, LeafRow
-from guard.types import AuditReceipt, AuditRecord, Event, Fingerprint
+from guard.store.rows import Head, LeafRow, ManifestEntry
+from guard.types import AuditReceipt, AuditRecord, Event
 
 if TYPE_CHECKING:
     from guard.store.writer import Writer
 
 _FACTS = (
-    "mark", "fingerprint", "blocks_sha256", "asset_sha256", "manifest_label",
+    "mark", "fingerprint", "other_fingerprints", "blocks_sha256", "asset_sha256", "manifest_label",
     "certificate_fingerprint",
 )  # fmt: skip
 """What a release after review must repeat from the held event: it is the same picture."""
@@ -107,9 +107,9 @@ class Finish:
         self._claim_mark(writer)
         row = tree.add(Leaf(record, tree.log_id, manifest_sha256))
         if self.manifest is not None and before.manifest_sha256 is None:
-            writer.add_manifest(record.record_id, self.manifest)
-        if record.fingerprint is not None and before.record.fingerprint is None:
-            self._add_fingerprint(writer, row, record.fingerprint)
+            self._add_manifest(writer, row, self.manifest)
+        if not fingerprints(before.record):
+            self._add_fingerprints(writer, row)
         if self.blocks is not None and before.record.blocks_sha256 is None:
             writer.add_blocks(record.record_id, self.blocks)
         return receipt(tree.log_id, row)
@@ -141,9 +141,22 @@ class Finish:
         elif owner != self.record.record_id:
             raise _refused(self.record, f"its mark belongs to record {owner}")
 
-    def _add_fingerprint(self, writer: Writer, row: LeafRow, fingerprint: Fingerprint) -> None:
-        bits = bytes.fromhex(fingerprint.bits)
-        writer.add_fingerprint(self.record.record_id, row.index, fingerprint.algorithm, bits)
+    def _add_fingerprints(self, writer: Writer, row: LeafRow) -> None:
+        for one in fingerprints(self.record):
+            bits = bytes.fromhex(one.bits)
+            writer.add_fingerprint(self.record.record_id, row.index, one.algorithm, bits)
+
+    def _add_manifest(self, writer: Writer, row: LeafRow, manifest: bytes) -> None:
+        writer.add_manifest(self.record.record_id, manifest)
+        if self.record.manifest_label is not None:
+            entry = ManifestEntry(
+                manifest_id=self.record.manifest_label,
+                record_id=self.record.record_id,
+                sha256=hashlib.sha256(manifest).hexdigest(),
+                media_type=self.record.media_type or "",
+                at_us=row.columns.at_us,
+            )
+            writer.add_entry(entry)
 
 
 def receipt(log_id: str, row: LeafRow) -> AuditReceipt:

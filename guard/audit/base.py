@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from guard.types import AuditReceipt, AuditRecord, Fingerprint
@@ -13,11 +15,23 @@ class StoredRecord:
     """A record found again: its last event, and the manifest store that was embedded, if any.
 
     ``blocks``: what its picture looked like (:mod:`guard.image.blocks`), proven by the record.
+    ``registered_at``: the time of the event that brought the manifest, which is proven to be the
+    one of that event.
     """
 
     record: AuditRecord
     manifest: bytes | None
     blocks: bytes | None = None
+    registered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """A record near one of the fingerprints that were asked for: ``asked`` is its place there."""
+
+    stored: StoredRecord
+    distance: int
+    asked: int
 
 
 class AuditLog(Protocol):
@@ -61,4 +75,10 @@ class AuditLog(Protocol):
         self, fingerprint: Fingerprint, max_distance: int
     ) -> tuple[StoredRecord, int] | None:
         """The nearest record within ``max_distance`` bits (Hamming), with its distance."""
+        ...
+
+    def find_similar(
+        self, prints: Sequence[Fingerprint], max_distance: int, limit: int = 1
+    ) -> tuple[Similar, ...]:
+        """Records near any of several fingerprints, of whatever algorithms; nearest first."""
         ...

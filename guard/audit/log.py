@@ -5,20 +5,25 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import secrets
+import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guard.audit.append import Finish, Start, Tree
-from guard.audit.base import StoredRecord
+from guard.audit.base import Similar, StoredRecord
 from guard.audit.commitments import confirms
-from guard.audit.nearest import FingerprintIndex
-from guard.audit.record import parse, to_us
+from guard.audit.merkle import leaf_hash
+from guard.audit.record import fingerprints, parse, to_us
 from guard.errors import AuditUnavailable, InvalidRequest, LogTampered, RecordNotFound
+from guard.store.fingerprint_index import FingerprintIndex
 from guard.types import AuditReceipt, AuditRecord, Event, Fingerprint
 
 if TYPE_CHECKING:
     from guard.store.engine import Store
     from guard.store.reader import Reader
+    from guard.store.rows import LeafRow
 
 MARK_BYTES = 8
 REAP_AT_ONCE = 500
@@ -31,9 +36,12 @@ class SqlAuditLog:
     Thread-safe. Several processes may write to the same database.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, index_folder: Path | None = None) -> None:
+        """``index_folder``: where the index over fingerprints lives on; None: in memory."""
         self.store = store
-        self._fingerprints: dict[str, FingerprintIndex] = {}
+        self._index_folder = index_folder
+        self._indexes: dict[str, FingerprintIndex] = {}
+        self._indexes_lock = threading.Lock()
 
     @property
     def log_id(self) -> str:
@@ -123,23 +131,76 @@ class SqlAuditLog:
         Fingerprints of another algorithm or length never match. Raises InvalidRequest when
         the bits are not hex.
         """
-        bits = _bits(fingerprint)
-        index = self._fingerprints.setdefault(
-            fingerprint.algorithm, FingerprintIndex(fingerprint.algorithm)
-        )
+        found = self.find_similar([fingerprint], max_distance)
+        return (found[0].stored, found[0].distance) if found else None
+
+    def find_similar(
+        self, prints: Sequence[Fingerprint], max_distance: int, limit: int = 1
+    ) -> tuple[Similar, ...]:
+        """The ``limit`` records nearest to any of ``prints``, within ``max_distance`` bits.
+
+        ``prints`` may be of several algorithms (a picture's variants, say); a record is answered
+        once, by its nearest. Raises InvalidRequest when bits are not hex, LogTampered when a
+        record does not say what led to it.
+        """
+        asked = [_bits(one) for one in prints]
+        found: list[tuple[int, str, int]] = []
         with self.store.read() as reader:
-            index.refresh(reader)
-            best = index.nearest(bits, max_distance)
-            if best is None:
+            for algorithm in dict.fromkeys(one.algorithm for one in prints):
+                places = [at for at, one in enumerate(prints) if one.algorithm == algorithm]
+                near = self._index(algorithm).nearest(
+                    reader, [asked[at] for at in places], max_distance, limit
+                )
+                found += [(one.distance, one.record_id, places[one.question]) for one in near]
+            nearest: dict[str, Similar] = {}
+            for apart, record_id, at in sorted(found):
+                if record_id not in nearest and len(nearest) < limit:
+                    stored = self._stored(reader, record_id)
+                    _check_said(stored.record, prints[at], apart)
+                    nearest[record_id] = Similar(stored, apart, at)
+            return tuple(nearest.values())
+
+    def find_by_manifest(self, manifest_id: str) -> StoredRecord | None:
+        """The record whose picture was signed with the active manifest of this id (its label)."""
+        with self.store.read() as reader:
+            owners = [one.record_id for one in reader.entries(manifest_id) if one.record_id]
+            if not owners:
                 return None
-            return self._stored(reader, best[0]), best[1]
+            found = self._stored(reader, owners[0])
+        if found.record.manifest_label != manifest_id:
+            raise _lookup_tampered("manifest", owners[0])
+        return found
+
+    def _index(self, algorithm: str) -> FingerprintIndex:
+        with self._indexes_lock:
+            if algorithm not in self._indexes:
+                self._indexes[algorithm] = FingerprintIndex(
+                    algorithm, self.log_id, self._index_folder
+                )
+            return self._indexes[algorithm]
 
     def _stored(self, reader: Reader, record_id: str) -> StoredRecord:
         rows = reader.events(record_id)
         if not rows:
             raise _lookup_tampered("record", record_id)
         record = parse(rows[-1].leaf).record
-        return StoredRecord(record, reader.manifest(record_id), _blocks(reader, record))
+        manifest, at = self._manifest(reader, record_id, rows)
+        return StoredRecord(record, manifest, _blocks(reader, record), at)
+
+    def _manifest(
+        self, reader: Reader, record_id: str, rows: list[LeafRow]
+    ) -> tuple[bytes | None, datetime | None]:
+        """The manifest and when it came. Raises LogTampered unless a leaf of this log says so."""
+        manifest = reader.manifest(record_id)
+        if manifest is None:
+            return None, None
+        digest = hashlib.sha256(manifest).hexdigest()
+        for row in rows:
+            leaf = parse(row.leaf)
+            intact = leaf_hash(row.leaf) == row.leaf_hash and leaf.log_id == self.log_id
+            if intact and leaf.manifest_sha256 == digest:
+                return manifest, leaf.record.at
+        raise _lookup_tampered("manifest", record_id)
 
     def confirm(
         self, record_id: str, *, prompt: str | None = None, user: str | None = None
@@ -166,6 +227,13 @@ def _blocks(reader: Reader, record: AuditRecord) -> bytes | None:
     if blocks is None or hashlib.sha256(blocks).hexdigest() != record.blocks_sha256:
         raise _lookup_tampered("blocks", record.record_id)
     return blocks
+
+
+def _check_said(record: AuditRecord, asked: Fingerprint, apart: int) -> None:
+    """Raises LogTampered unless the record has a fingerprint that is so far from ``asked``."""
+    said = next((one for one in fingerprints(record) if one.algorithm == asked.algorithm), None)
+    if said is None or (int(said.bits, 16) ^ int(asked.bits, 16)).bit_count() != apart:
+        raise _lookup_tampered("fingerprint", record.record_id)
 
 
 def _bits(fingerprint: Fingerprint) -> bytes:

@@ -118,6 +118,12 @@ def from_us(at_us: int) -> datetime:
     return _EPOCH + at_us * _MICROSECOND
 
 
+def fingerprints(record: AuditRecord) -> tuple[Fingerprint, ...]:
+    """All fingerprints of a record's picture."""
+    first = () if record.fingerprint is None else (record.fingerprint,)
+    return first + record.other_fingerprints
+
+
 def columns(leaf: Leaf) -> LeafColumns:
     """What is stored beside the leaf to be searched for."""
     record = leaf.record
@@ -172,6 +178,9 @@ def _plain(record: AuditRecord) -> dict[str, Any]:
             "algorithm": record.fingerprint.algorithm,
             "bits": record.fingerprint.bits,
         }
+    plain["other_fingerprints"] = [
+        {"algorithm": one.algorithm, "bits": one.bits} for one in record.other_fingerprints
+    ]
     return plain
 
 
@@ -206,6 +215,8 @@ def _record(plain: dict[str, Any]) -> AuditRecord:
         )
     if "fingerprint" in plain:
         values["fingerprint"] = Fingerprint(**plain["fingerprint"])
+    others = plain.get("other_fingerprints", ())
+    values["other_fingerprints"] = tuple(Fingerprint(**one) for one in others)
     return AuditRecord(**values)
 
 
@@ -234,9 +245,15 @@ def _check(record: AuditRecord) -> None:
         _check_shape("mark", record.mark.payload, _HEX, "lower-case hex")
         for item in record.mark.survived:
             _check_shape("survived damage", item, _IDENTIFIER, "an identifier")
-    if record.fingerprint is not None:
-        _check_text("fingerprint algorithm", record.fingerprint.algorithm)
-        _check_shape("fingerprint", record.fingerprint.bits, _HEX, "lower-case hex")
+    _check_fingerprints(fingerprints(record))
+
+
+def _check_fingerprints(prints: tuple[Fingerprint, ...]) -> None:
+    for one in prints:
+        _check_text("fingerprint algorithm", one.algorithm)
+        _check_shape("fingerprint", one.bits, _HEX, "lower-case hex")
+    if len({one.algorithm for one in prints}) < len(prints):
+        raise ValueError("two fingerprints are of one algorithm")
 
 
 def _check_text(name: str, text: str | None) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from guard.audit.kept import KeptBeside
 from guard.audit.log import SqlAuditLog
 from guard.audit.merkle import Frontier, leaf_hash
 from guard.audit.record import columns, parse
@@ -96,12 +97,15 @@ def verify_log(
         )
     frontier = Frontier()
     _check_noted(frontier, expected, found)
-    blocks = _Blocks(store, found)
+    blocks, kept = _Blocks(store, found), KeptBeside(store, found.add)
     for row in _rows(store, head.size, progress):
-        blocks.expect(_check_row(row, frontier.size, head.log_id, found))
+        checked = _check_row(row, frontier.size, head.log_id, found)
+        blocks.expect(checked)
+        kept.expect(checked and checked[0], row)
         frontier.append(leaf_hash(row.leaf))
         _check_noted(frontier, expected, found)
     blocks.check()
+    kept.check()
     _check_head(frontier, head, found)
     if expected and expected[0] > head.size:
         found.add(f"The log once had {expected[0]:,} rows.", head.size)

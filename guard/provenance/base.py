@@ -25,6 +25,7 @@ class ManifestFacts:
     parent: bytes | None = None
     parent_media_type: str | None = None
     screened_by: tuple[str, ...] = ()
+    other_fingerprints: tuple[Fingerprint, ...] = ()
 
 
 class Signer(Protocol):

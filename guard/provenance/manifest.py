@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from guard.errors import StageMisbehaved
+from guard.image.fingerprint import to_binding
 from guard.provenance.base import ManifestFacts
 from guard.types import Origin
 
@@ -97,12 +98,12 @@ def definition(
 
 
 def soft_bindings(facts: ManifestFacts) -> tuple[tuple[str, bytes], ...]:
-    """Algorithm and value of what leads back from pixels to this manifest: mark, fingerprint."""
+    """Algorithm and value of what leads back from pixels to this manifest: mark, fingerprints."""
     found = []
     if facts.mark is not None:
         found.append((mark_algorithm(facts.mark.method), bytes.fromhex(facts.mark.payload)))
-    if facts.fingerprint is not None:
-        found.append((facts.fingerprint.algorithm, bytes.fromhex(facts.fingerprint.bits)))
+    first = () if facts.fingerprint is None else (facts.fingerprint,)
+    found += [(one.algorithm, to_binding(one)) for one in first + facts.other_fingerprints]
     return tuple(found)
 
 

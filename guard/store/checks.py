@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, func, literal, select
+from sqlalchemy import ColumnElement, LargeBinary, Select, Table, cast, func, literal, select
 
 from guard.store.tables import LEAF, table
 
@@ -33,7 +33,8 @@ def missing(name: str, size: int, limit: int, dialect: str) -> Select[Any]:
 def stray(name: str, limit: int, dialect: str) -> Select[Any]:
     """(record id, None) of rows of a lookup table that no leaf calls for."""
     lookup = table(name)
-    called = select(literal(1)).where(_matches(lookup, dialect)).exists()
+    said = _is_said(lookup, dialect) if name == "picture_fingerprint" else _matches(lookup, dialect)
+    called = select(literal(1)).where(said).exists()
     return select(lookup.c.record_id, literal(None)).where(~called).limit(limit)
 
 
@@ -49,6 +50,18 @@ def _matches(lookup: Table, dialect: str) -> ColumnElement[bool]:
         return same & (func.lower(as_hex) == LEAF.c.fingerprint)
     tenant = func.coalesce(LEAF.c.tenant, literal(""))
     return same & (lookup.c.key == LEAF.c.idempotency_key) & (lookup.c.tenant == tenant)
+
+
+def _is_said(prints: Table, dialect: str) -> ColumnElement[bool]:
+    """The leaf that brought a fingerprint holds it: only the first has a column of its own."""
+    bits, utf8 = prints.c.bits, literal("UTF8")
+    if dialect == "sqlite":
+        place = func.instr(LEAF.c.leaf, cast(func.lower(func.hex(bits)), LargeBinary))
+    else:
+        as_hex = func.convert_to(func.encode(bits, literal("hex")), utf8)
+        place = func.pg_catalog.position(LEAF.c.leaf, as_hex)
+    same = (prints.c.record_id == LEAF.c.record_id) & (prints.c.leaf_index == LEAF.c.leaf_index)
+    return same & (place > 0)
 
 
 def manifests(after: str) -> Select[Any]:

@@ -10,10 +10,23 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from guard.errors import LogTampered
 from guard.store import checks
-from guard.store.rows import COLUMN_NAMES, Head, LeafColumns, LeafRow, ListChange, Query, Salts
+from guard.store.rows import (
+    COLUMN_NAMES,
+    Head,
+    LeafColumns,
+    LeafRow,
+    ListChange,
+    ManifestEntry,
+    Query,
+    Salts,
+)
 from guard.store.tables import LEAF, table
 
 _LEAF_COLUMNS = [LEAF.c[name] for name in ("leaf_index", "leaf", "leaf_hash", *COLUMN_NAMES)]
+
+_ENTRY_COLUMNS = [
+    table("manifest_entry").c[field.name] for field in dataclasses.fields(ManifestEntry)
+]
 
 
 def to_leaf_row(row: Row[Any]) -> LeafRow:
@@ -170,17 +183,92 @@ class Reader:
         row = self._connection.execute(statement.where(kept.c.record_id == record_id)).first()
         return None if row is None else Salts(bytes(row[0]), bytes(row[1]))
 
-    def fingerprints(self, algorithm: str, after: int, limit: int) -> list[tuple[int, str, bytes]]:
-        """(leaf index, record id, bits) of the fingerprints stored behind leaf ``after``."""
+    def fingerprints(self, algorithm: str, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """(leaf index, bits) of the fingerprints stored behind leaf ``after``."""
         kept = table("picture_fingerprint")
         statement = (
-            select(kept.c.leaf_index, kept.c.record_id, kept.c.bits)
+            select(kept.c.leaf_index, kept.c.bits)
             .where(kept.c.algorithm == algorithm, kept.c.leaf_index > after)
             .order_by(kept.c.leaf_index)
             .limit(limit)
         )
-        rows = self._connection.execute(statement)
-        return [(row[0], row[1], bytes(row[2])) for row in rows]
+        return [(row[0], bytes(row[1])) for row in self._connection.execute(statement)]
+
+    def fingerprint_count(self, algorithm: str, until: int, size: int) -> int:
+        """How many fingerprints of ``size`` bytes are stored up to leaf ``until``."""
+        kept = table("picture_fingerprint")
+        statement = select(func.count()).where(
+            kept.c.algorithm == algorithm,
+            kept.c.leaf_index <= until,
+            func.length(kept.c.bits) == size,
+        )
+        return int(self._connection.execute(statement).scalar() or 0)
+
+    def fingerprint_at(self, algorithm: str, index: int) -> tuple[str, bytes] | None:
+        """(record id, bits) of the fingerprint that leaf ``index`` brought."""
+        kept = table("picture_fingerprint")
+        statement = select(kept.c.record_id, kept.c.bits).where(
+            kept.c.algorithm == algorithm, kept.c.leaf_index == index
+        )
+        row = self._connection.execute(statement).first()
+        return None if row is None else (row[0], bytes(row[1]))
+
+    def fingerprints_of(self, record_ids: Sequence[str]) -> dict[tuple[str, str], bytes]:
+        """(record id, algorithm) → bits of these records' fingerprints."""
+        kept = table("picture_fingerprint")
+        statement = select(kept.c.record_id, kept.c.algorithm, kept.c.bits)
+        rows = self._connection.execute(statement.where(kept.c.record_id.in_(record_ids)))
+        return {(row[0], row[1]): bytes(row[2]) for row in rows}
+
+    def entries(self, manifest_id: str) -> list[ManifestEntry]:
+        """What is kept under the id of an active manifest, our own records' first."""
+        kept = table("manifest_entry")
+        statement = select(*_ENTRY_COLUMNS).where(kept.c.manifest_id == manifest_id)
+        return self._entries(statement.order_by(kept.c.record_id.desc()))
+
+    def entries_of(self, record_ids: Sequence[str]) -> list[ManifestEntry]:
+        """The entries of these records' manifests."""
+        kept = table("manifest_entry")
+        return self._entries(select(*_ENTRY_COLUMNS).where(kept.c.record_id.in_(record_ids)))
+
+    def _entries(self, statement: Select[Any]) -> list[ManifestEntry]:
+        rows = [ManifestEntry(*row) for row in self._connection.execute(statement)]
+        return [
+            one if one.manifest is None else dataclasses.replace(one, manifest=bytes(one.manifest))
+            for one in rows
+        ]
+
+    def bound_manifests(self, algorithm: str, value: bytes, limit: int) -> list[str]:
+        """Ids of manifests that were handed in with exactly this soft binding, oldest first."""
+        kept = table("soft_binding")
+        statement = (
+            select(kept.c.manifest_id)
+            .where(kept.c.algorithm == algorithm, kept.c.value == value)
+            .order_by(kept.c.number)
+            .limit(limit)
+        )
+        return [row[0] for row in self._connection.execute(statement)]
+
+    def bindings_of(self, manifest_id: str) -> list[tuple[str, bytes]]:
+        """(algorithm, value) of the soft bindings that a manifest was handed in with."""
+        kept = table("soft_binding")
+        statement = (
+            select(kept.c.algorithm, kept.c.value)
+            .where(kept.c.manifest_id == manifest_id)
+            .order_by(kept.c.number)
+        )
+        return [(row[0], bytes(row[1])) for row in self._connection.execute(statement)]
+
+    def bindings_after(self, algorithm: str, number: int, limit: int) -> list[tuple[int, bytes]]:
+        """(number, value) of handed-in soft bindings of an algorithm, from behind ``number``."""
+        kept = table("soft_binding")
+        statement = (
+            select(kept.c.number, kept.c.value)
+            .where(kept.c.algorithm == algorithm, kept.c.number > number)
+            .order_by(kept.c.number)
+            .limit(limit)
+        )
+        return [(row[0], bytes(row[1])) for row in self._connection.execute(statement)]
 
     def list_version(self, kind: str, name: str) -> int:
         """The number of the last change of an own list, from an index; 0 when it has none."""

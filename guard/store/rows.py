@@ -86,6 +86,22 @@ class ListChange:
 
 
 @dataclass(frozen=True, slots=True)
+class ManifestEntry:
+    """A manifest in the repository, by the id of its active manifest.
+
+    ``record_id`` is empty for one that was handed in, and then ``manifest`` holds it.
+    """
+
+    manifest_id: str
+    record_id: str
+    sha256: str
+    media_type: str
+    at_us: int
+    manifest: bytes | None = None
+    withdrawn_at_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """Which rows are wanted; None does not narrow. Times in microseconds since 1970 UTC."""
 

@@ -90,15 +90,52 @@ class ManifestStore(SQLModel, table=True):
 
 
 class PictureFingerprint(SQLModel, table=True):
-    """A record's perceptual fingerprint; ``leaf_index`` lets readers fetch only what is new."""
+    """A record's perceptual fingerprints; ``leaf_index`` lets readers fetch only what is new."""
 
     __tablename__ = "picture_fingerprint"
     __table_args__ = (Index("ix_picture_fingerprint_leaf", "algorithm", "leaf_index"),)
 
     record_id: str = Field(primary_key=True, sa_type=Text)
     leaf_index: int = Field(sa_type=BigInteger)
-    algorithm: str = Field(sa_type=Text)
+    algorithm: str = Field(primary_key=True, sa_type=Text)
     bits: bytes = Field(sa_type=LargeBinary)
+
+
+class ManifestEntry(SQLModel, table=True):
+    """A manifest by the id of its active manifest.
+
+    ``record_id`` names the record of ours whose ``manifest_store`` holds it; it is empty for one
+    that was handed in, which ``manifest`` holds.
+    """
+
+    __tablename__ = "manifest_entry"
+    __table_args__ = (Index("ix_manifest_entry_record", "record_id"),)
+
+    manifest_id: str = Field(primary_key=True, sa_type=Text)
+    record_id: str = Field(primary_key=True, sa_type=Text)
+    sha256: str = Field(sa_type=Text)
+    media_type: str = Field(sa_type=Text)
+    at_us: int = Field(sa_type=BigInteger)
+    manifest: bytes | None = Field(default=None, sa_type=LargeBinary)
+    withdrawn_at_us: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class SoftBinding(SQLModel, table=True):
+    """A soft binding of a manifest that was handed in."""
+
+    __tablename__ = "soft_binding"
+    __table_args__ = (
+        Index("ix_soft_binding_value", "algorithm", "value"),
+        Index("ix_soft_binding_manifest", "manifest_id"),
+    )
+
+    number: int = Field(
+        primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False}
+    )
+    manifest_id: str = Field(sa_type=Text)
+    algorithm: str = Field(sa_type=Text)
+    value: bytes = Field(sa_type=LargeBinary)
+    at_us: int = Field(sa_type=BigInteger)
 
 
 class PictureBlocks(SQLModel, table=True):

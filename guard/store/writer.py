@@ -1,4 +1,8 @@
-"""What can be added to the store: there is nothing here that changes or removes."""
+"""What can be added to the store.
+
+Nothing here changes or removes what the log rests on; only the soft bindings of manifests that
+others handed in can be replaced, and a manifest withdrawn.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,11 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from guard.errors import AuditUnavailable
 from guard.store.reader import Reader
-from guard.store.rows import Head, LeafRow, ListChange, Salts
+from guard.store.rows import Head, LeafRow, ListChange, ManifestEntry, Salts
 from guard.store.tables import table
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
@@ -93,6 +97,35 @@ class Writer(Reader):
         """Keep the fingerprint of a record's picture, said by leaf ``index``."""
         values = {"leaf_index": index, "algorithm": algorithm, "bits": bits}
         self._insert("picture_fingerprint", [{"record_id": record_id, **values}])
+
+    def add_entry(self, entry: ManifestEntry) -> None:
+        """Make a manifest known by its id."""
+        self._insert("manifest_entry", [dataclasses.asdict(entry)])
+
+    def withdraw(self, manifest_id: str, at_us: int) -> int:
+        """Stop serving a manifest; answers how many entries there were to withdraw."""
+        kept = table("manifest_entry")
+        done = self._connection.execute(
+            update(kept)
+            .where(kept.c.manifest_id == manifest_id, kept.c.withdrawn_at_us.is_(None))
+            .values(withdrawn_at_us=at_us)
+        )
+        return done.rowcount
+
+    def add_binding(self, manifest_id: str, algorithm: str, value: bytes, at_us: int) -> None:
+        """Keep a soft binding of a manifest that was handed in."""
+        self.lock_head()  # one writer at a time: numbers have no gaps and grow with time
+        kept = table("soft_binding")
+        last = int(self._connection.execute(select(func.max(kept.c.number))).scalar() or 0)
+        values = {"number": last + 1, "manifest_id": manifest_id, "algorithm": algorithm}
+        self._insert("soft_binding", [values | {"value": value, "at_us": at_us}])
+
+    def remove_bindings(self, algorithm: str, value: bytes) -> None:
+        """Forget which manifests that were handed in a value leads to."""
+        kept = table("soft_binding")
+        self._connection.execute(
+            delete(kept).where(kept.c.algorithm == algorithm, kept.c.value == value)
+        )
 
     def add_list_changes(self, changes: Sequence[ListChange]) -> int:
         """Keep changes of own lists, numbered on from the last; answers the new last number."""

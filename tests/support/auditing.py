@@ -13,7 +13,8 @@ from uuid6 import uuid7
 # Alembic runs steps under names of its own; coverage counts them once they have their real one.
 import guard.store.migrations.versions.r0001_first_tables
 import guard.store.migrations.versions.r0002_own_lists
-import guard.store.migrations.versions.r0003_picture_blocks  # noqa: F401
+import guard.store.migrations.versions.r0003_picture_blocks
+import guard.store.migrations.versions.r0004_manifest_repository  # noqa: F401
 from guard.audit.log import SqlAuditLog
 from guard.types import (
     Action,

@@ -109,15 +109,39 @@ def test_what_binds_a_picture_is_written_where_it_is_known() -> None:
     assert parse(GOLDEN_BOUND) == Leaf(BOUND, LOG)
 
 
+PRINTED = dataclasses.replace(
+    LEAST, other_fingerprints=(Fingerprint("io.iscc.v0", "a5" * 32), Fingerprint("b", "00"))
+)
+GOLDEN_PRINTED = GOLDEN_LEAST.replace(
+    b',"record_id"',
+    b',"other_fingerprints":[{"algorithm":"io.iscc.v0","bits":"' + b"a5" * 32 + b'"},'
+    b'{"algorithm":"b","bits":"00"}],"record_id"',
+    1,
+)
+
+
+def test_golden_bytes_of_several_fingerprints() -> None:
+    assert b"other_fingerprints" in GOLDEN_PRINTED
+    assert to_leaf(Leaf(PRINTED, LOG)) == GOLDEN_PRINTED
+    assert parse(GOLDEN_PRINTED) == Leaf(PRINTED, LOG)
+
+
+def test_two_fingerprints_of_one_algorithm_are_refused() -> None:
+    twice = dataclasses.replace(PRINTED, fingerprint=Fingerprint("b", "11"))
+    with pytest.raises(AuditUnavailable, match="one algorithm"):
+        to_leaf(Leaf(twice, LOG))
+
+
 def test_every_field_of_a_record_is_in_a_golden_one() -> None:
     defaults = {f.name: f.default for f in dataclasses.fields(AuditRecord)}
     same = [
         name
         for name, default in defaults.items()
-        if getattr(FULL, name) == getattr(BOUND, name) == default
+        if getattr(FULL, name) == getattr(BOUND, name) == getattr(PRINTED, name) == default
     ]
     assert same == []
     written = set(json.loads(GOLDEN_FULL)) | set(json.loads(GOLDEN_BOUND))
+    written |= set(json.loads(GOLDEN_PRINTED))
     assert written == {f.name for f in dataclasses.fields(AuditRecord)} | {
         "v",
         "log",

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from guard.audit import log as log_module
-from guard.audit import nearest
 from guard.audit.commitments import commit, confirms
 from guard.audit.log import SqlAuditLog
 from guard.audit.query import show
 from guard.audit.verify import verify_log
 from guard.errors import AuditUnavailable, InvalidRequest, LogTampered, RecordNotFound
+from guard.store import fingerprint_index
 from guard.store.engine import open_store
 from guard.store.reader import Reader
 from guard.types import AuditRecord, Event, Fingerprint
@@ -186,7 +186,7 @@ def _store_fingerprints(log: SqlAuditLog, count: int) -> list[AuditRecord]:
 def test_fingerprints_are_fetched_in_portions_and_only_once(
     log: SqlAuditLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nearest, "FETCH", 2)
+    monkeypatch.setattr(fingerprint_index, "FETCH", 2)
     fetched: list[int] = []
     real = Reader.fingerprints
 

@@ -66,7 +66,7 @@ def test_a_log_of_the_first_schema_gets_the_tables(store: Store, database: Path)
 
     store.close()
     connection = sqlite3.connect(database)
-    for table in ("own_list_change", "picture_blocks"):
+    for table in ("own_list_change", "picture_blocks", "manifest_entry", "soft_binding"):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("UPDATE alembic_version SET version_num = 'r0001'")
     connection.commit()

@@ -56,7 +56,15 @@ WRONG_USAGE = "signingCredential.untrusted"
 """What c2pa should have said of a listed certificate that is not meant for claims."""
 
 EXPIRED = "signingCredential.expired"
-CREDENTIAL = frozenset({WRONG_USAGE, EXPIRED, REVOKED, "signingCredential.revoked"})
+CREDENTIAL = frozenset(
+    {
+        WRONG_USAGE,
+        EXPIRED,
+        REVOKED,
+        "signingCredential.revoked",
+        "signingCredential.invalid",  # it breaks the profile; its signature is checked all the same
+    }
+)
 """These say something about the signer, and nothing about the picture."""
 
 SIGNED = "claimSignature.validated"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from guard.errors import InvalidConfiguration, PolicyInvalid, SettingsInvalid
 from guard.plugins import Wiring, registry
 from guard.policy.load import load_policy
-from guard.policy.model import Policy
+from guard.policy.model import ManifestSettings, Policy
 from guard.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from guard.generate.base import Generator
     from guard.prompt.base import PromptScreener
     from guard.provenance.base import Signer
+    from guard.provenance.claim_key import ClaimKey
+    from guard.provenance.services import Services
     from guard.rooms import Rooms
     from guard.store.engine import Store
     from guard.verify.suspect import Verifier
@@ -47,7 +49,7 @@ def build_rooms(policy: Policy, settings: Settings) -> Rooms:
         open_generator=GeneratorCabinet(settings).open,
         classifier=build_classifier(policy, settings),
         watermark=build_watermark(policy, settings),
-        signer=build_signer(settings),
+        signer=build_signer(settings, policy),
         log=build_log(settings),
         quarantine=build_quarantine(settings),
     )
@@ -136,13 +138,53 @@ def _revealed(setting: SecretStr | None) -> str | None:
     return setting.get_secret_value() if setting is not None else None
 
 
-def build_signer(settings: Settings) -> Signer:
-    """The C2PA signer. Raises KeyInvalid when the home has no key."""
-    from guard.provenance.keys import load_signing_keys
-    from guard.provenance.sign import C2paSigner
+def build_signer(settings: Settings, policy: Policy | None = None) -> Signer:
+    """The C2PA signer, with the services that settings and policy name.
 
-    keys = load_signing_keys(settings.home, settings.signing_certificate, settings.signing_key)
-    return C2paSigner(keys, settings.tsa_url)
+    Raises KeyInvalid when there is no key, SettingsInvalid for a bad address, SigningKeyUnavailable
+    when the key's token cannot be opened, RevocationUnavailable when the policy wants word on
+    revocation and the certificate does not say who gives it.
+    """
+    from guard.provenance.sign import C2paSigner
+    from guard.provenance.trust import load_trust
+
+    key = build_claim_key(settings)
+    stated = policy.manifest if policy is not None else ManifestSettings()
+    return C2paSigner(key, build_services(settings, stated, key), load_trust(settings.home))
+
+
+def build_claim_key(settings: Settings) -> ClaimKey:
+    """The key that signs claims: on the token that GUARD_PKCS11_URI names, or in a file.
+
+    Raises KeyInvalid, SigningKeyUnavailable.
+    """
+    from guard.provenance.keys import load_signing_keys
+
+    if settings.pkcs11_uri is not None:
+        from guard.provenance.token_key import open_token_key
+
+        pin = _revealed(settings.pkcs11_pin)
+        return open_token_key(settings.pkcs11_uri, pin, settings.signing_certificate)
+    passphrase = _revealed(settings.signing_key_passphrase)
+    return load_signing_keys(
+        settings.home, settings.signing_certificate, settings.signing_key, passphrase
+    )
+
+
+def build_services(settings: Settings, stated: ManifestSettings, key: ClaimKey) -> Services:
+    """Who is asked for time-stamps and word on revocation. Raises as :func:`build_signer`."""
+    from guard.provenance.late_stamps import StampQueue
+    from guard.provenance.services import Services
+    from guard.provenance.stapling import Stapler
+    from guard.provenance.timestamps import TimestampAuthority
+
+    url = settings.tsa_url
+    return Services(
+        stamps=TimestampAuthority(url) if url is not None else None,
+        queue=StampQueue(settings.home) if stated.timestamp == "queue" else None,
+        stapler=Stapler(key.chain) if stated.ocsp != "off" else None,
+        revocation="required" if stated.ocsp == "required" else "staple",
+    )
 
 
 def build_log(settings: Settings, *, create: bool = True) -> SqlAuditLog:

@@ -18,6 +18,9 @@
     │   ├── DetectorUnavailable
     │   ├── StageTimeout        a stage ran past its limit
     │   ├── StageMisbehaved     a stage raised, or answered something that cannot be true
+    │   ├── SigningKeyUnavailable   the signing key's holder gave no valid signature
+    │   ├── TimestampUnavailable    the time-stamping authority gave no time-stamp
+    │   ├── RevocationUnavailable   nobody says that the signing certificate is not revoked
     │   └── AuditUnavailable    nothing could be recorded, so nothing may leave
     ├── MarkRejected            this picture cannot carry a reliable mark
     └── LogTampered             the audit log is not what was written
@@ -136,6 +139,24 @@ class StageMisbehaved(Unavailable):
     """A stage raised, or answered None, NaN or a wrong shape."""
 
     code = "stage_misbehaved"
+
+
+class SigningKeyUnavailable(Unavailable):
+    """The holder of the signing key (token, key service, callback) gave no valid signature."""
+
+    code = "signing_key_unavailable"
+
+
+class TimestampUnavailable(Unavailable):
+    """The time-stamping authority gave no time-stamp, or one of something else."""
+
+    code = "timestamp_unavailable"
+
+
+class RevocationUnavailable(Unavailable):
+    """The policy wants word that the signing certificate is not revoked, and there is none."""
+
+    code = "revocation_unavailable"
 
 
 class AuditUnavailable(Unavailable):

@@ -25,6 +25,9 @@ class Settings(BaseSettings):
 
     signing_certificate: Path | None = None
     signing_key: Path | None = None
+    signing_key_passphrase: SecretStr | None = None
+    pkcs11_uri: str | None = None
+    pkcs11_pin: SecretStr | None = None
     tsa_url: str | None = None
     mark_secret: SecretStr | None = None
     retired_mark_secrets: SecretStr | None = None

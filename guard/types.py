@@ -324,13 +324,17 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class SignedAsset:
-    """An encoded, marked and signed picture: what may leave."""
+    """An encoded, marked and signed picture: what may leave.
+
+    ``notices``: one-line remarks for the caller on what it lacks by leave of the policy.
+    """
 
     bytes: bytes = field(repr=False)
     media_type: str
     sha256: str
     manifest_label: str
     certificate_fingerprint: str
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,10 +176,20 @@ class WatermarkSettings(_Strict):
 
 
 class ManifestSettings(_Strict):
-    """What the manifest says. Prompts stay out of emitted files unless ``include_prompt``."""
+    """What the manifest says. Prompts stay out of emitted files unless ``include_prompt``.
+
+    ``timestamp``: without an answer of the time-stamping authority that GUARD_TSA_URL names,
+    ``required`` signs nothing and ``queue`` signs without and fetches the time-stamp later.
+    ``ocsp``: ``staple`` adds the certificate authority's word that the signer is not revoked
+    where there is one, ``required`` signs nothing without it. ``visible_label``: an "AI" sign in
+    a ``corner`` of pictures that are declared generated or edited.
+    """
 
     provider: str = "genguard development"
     include_prompt: bool = False
+    timestamp: Literal["required", "queue"] = "required"
+    ocsp: Literal["off", "staple", "required"] = "off"
+    visible_label: Literal["none", "corner"] = "none"
 
 
 class Retention(_Strict):

@@ -37,5 +37,8 @@ class Signer(Protocol):
         ...
 
     def sign(self, encoded: bytes, media_type: str, facts: ManifestFacts) -> SignedAsset:
-        """The signed file. Raises KeyInvalid for a bad key, Unavailable when a service is down."""
+        """The signed file. Raises KeyInvalid for a bad key, Unavailable when a service is down.
+
+        ``notices`` of what it answers say what the file lacks by leave of the policy.
+        """
         ...

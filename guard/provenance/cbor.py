@@ -50,6 +50,24 @@ def array(*items: bytes) -> bytes:
     return head(_ARRAY, len(items)) + b"".join(items)
 
 
+def encode(value: Any) -> bytes:
+    """Numbers, texts, bytes, None, lists and maps, in the order given. Raises TypeError."""
+    if isinstance(value, bytes):
+        return byte_string(value)
+    if isinstance(value, str):
+        return text_string(value)
+    if value is None:
+        return head(_SIMPLE, 22)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return head(_UINT, value) if value >= 0 else head(_NEGATIVE, -1 - value)
+    if isinstance(value, (list, tuple)):
+        return array(*(encode(one) for one in value))
+    if isinstance(value, dict):
+        items = (encode(part) for pair in value.items() for part in pair)
+        return head(_MAP, len(value)) + b"".join(items)
+    raise TypeError(f"no CBOR for {type(value).__name__}")
+
+
 def _item(data: bytes, at: int, depth: int) -> tuple[Any, int]:
     if depth > MAX_DEPTH:
         raise ValueError("CBOR nested too deeply")

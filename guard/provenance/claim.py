@@ -1,11 +1,11 @@
-"""Puts byte strings into soft bindings and signs the claim again.
+"""Completes a manifest store that c2pa built: byte strings in soft bindings, our own signature.
 
 The c2pa library takes assertions as JSON and has no way to write a CBOR byte string, which is
-what C2PA 2.4 section 18.10 wants a soft binding's value to be. So the library builds, embeds and
-signs with a text of the same length in its place, and here the text's head is changed to that of
-a byte string (same length), the assertion's hash in the claim is replaced, and the claim is
-signed again. No length changes, so the file around the store, and with it the hard binding, stays
-as it was. Only the claim is signed: pixels never reach this.
+what C2PA 2.4 section 18.10 wants a soft binding's value to be. So the library builds and embeds
+the store with a text of the same length in its place, signed by a key that is good for nothing
+(:mod:`guard.provenance.scaffold`). Here the text's head is changed to that of a byte string (same
+length), the assertion's hash in the claim is replaced, and the signature box is filled anew. No
+length changes, so the file around the store, and with it the hard binding, stays as it was.
 """
 
 from __future__ import annotations
@@ -15,16 +15,9 @@ import secrets
 from collections.abc import Mapping
 
 from guard.provenance import cbor, jumbf
-from guard.provenance.cose import (
-    ASSERTIONS,
-    CLAIM,
-    SIGNATURE,
-    cbor_of,
-    raw_signature,
-    signature_parts,
-    to_be_signed,
-)
-from guard.provenance.keys import SigningKeys
+from guard.provenance.claim_key import ClaimKey, signature_of
+from guard.provenance.cose import ASSERTIONS, CLAIM, cbor_of, to_be_signed
+from guard.provenance.envelope import Sealed, protected_header
 
 
 def placeholder(length: int) -> str:
@@ -32,18 +25,26 @@ def placeholder(length: int) -> str:
     return secrets.token_hex(length // 2 + 1)[:length]
 
 
-def bind_values(
-    store: bytes, manifest_label: str, values: Mapping[str, bytes], keys: SigningKeys
-) -> bytes:
-    """The store with each placeholder text replaced by its value, and signed with ``keys``.
+def bind_values(store: bytes, manifest_label: str, values: Mapping[str, bytes]) -> bytes:
+    """The store with each placeholder text replaced by its value; its signature no longer holds.
 
     Raises ValueError when a placeholder or its assertion's hash is not there exactly once.
     """
     changed = bytearray(store)
     for text, value in values.items():
         _bind(changed, manifest_label, text, value)
-    _sign(changed, manifest_label, keys)
     return bytes(changed)
+
+
+def sign_claim(store: bytes, manifest_label: str, key: ClaimKey) -> Sealed:
+    """The key's signature of a manifest's claim, to be put into its box.
+
+    Raises SigningKeyUnavailable, ValueError when there is no claim.
+    """
+    claim = cbor_of(store, manifest_label, CLAIM)
+    protected = protected_header(key)
+    message = to_be_signed(protected, store[claim.body : claim.end])
+    return Sealed(protected, signature_of(key, message))
 
 
 def _bind(store: bytearray, manifest_label: str, text: str, value: bytes) -> None:
@@ -52,14 +53,6 @@ def _bind(store: bytearray, manifest_label: str, text: str, value: bytes) -> Non
     _replace(store, assertion, cbor.text_string(text), cbor.byte_string(value))
     claim = cbor_of(bytes(store), manifest_label, CLAIM)
     _replace(store, claim, before, _hash(store, assertion))
-
-
-def _sign(store: bytearray, manifest_label: str, keys: SigningKeys) -> None:
-    protected, _, _, before = signature_parts(bytes(store), manifest_label)
-    claim = cbor_of(bytes(store), manifest_label, CLAIM)
-    message = to_be_signed(protected, bytes(store[claim.body : claim.end]))
-    box = cbor_of(bytes(store), manifest_label, SIGNATURE)
-    _replace(store, box, before, raw_signature(keys, message))
 
 
 def _assertion_with(store: bytearray, manifest_label: str, text: str) -> jumbf.Box:

@@ -5,13 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from guard.provenance import cbor, jumbf
-from guard.provenance.keys import SigningKeys
 
 CLAIM = "c2pa.claim.v2"
 SIGNATURE = "c2pa.signature"
@@ -19,7 +14,6 @@ ASSERTIONS = "c2pa.assertions"
 
 _X5CHAIN = 33  # RFC 9360
 _X5CHAIN_BEFORE = "x5chain"  # what claims wrote before that had a number
-_HASHES = {"es256": hashes.SHA256(), "es384": hashes.SHA384(), "es512": hashes.SHA512()}
 
 
 def signer_certificate(store: bytes, manifest_label: str) -> x509.Certificate | None:
@@ -74,18 +68,3 @@ def to_be_signed(protected: bytes, payload: bytes) -> bytes:
         cbor.byte_string(b""),
         cbor.byte_string(payload),
     )
-
-
-def raw_signature(keys: SigningKeys, message: bytes) -> bytes:
-    """A signature in COSE's form: r‖s of fixed width for ECDSA (RFC 9053 section 2.1)."""
-    private = load_pem_private_key(keys.key_pem, None)
-    if isinstance(private, ed25519.Ed25519PrivateKey):
-        return private.sign(message)
-    if isinstance(private, rsa.RSAPrivateKey):
-        scheme = padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256.digest_size)
-        return private.sign(message, scheme, hashes.SHA256())
-    if not isinstance(private, ec.EllipticCurvePrivateKey):
-        raise TypeError(f"C2PA knows no signatures with {type(private).__name__}")
-    r, s = decode_dss_signature(private.sign(message, ec.ECDSA(_HASHES[keys.algorithm])))
-    width = (private.curve.key_size + 7) // 8
-    return r.to_bytes(width, "big") + s.to_bytes(width, "big")

@@ -11,66 +11,53 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
-    NoEncryption,
-    PrivateFormat,
     PublicFormat,
     load_pem_private_key,
 )
 
 from guard.errors import KeyInvalid
-from guard.provenance.certificates import (
-    DEV_HINT,
-    DEVELOPMENT_ONLY,
-    certificate_fingerprint,
-    common_name,
-    fingerprint_of,
-)
+from guard.provenance.certificates import DEV_HINT, certificate_fingerprint
+from guard.provenance.claim_key import Certificates, Credentials, parse_chain
 from guard.provenance.development import KeyFiles, create_development_keys
 from guard.provenance.mark_secret import load_mark_secret
+from guard.provenance.signatures import PrivateKey, algorithm_of, sign_raw
 
 __all__ = [
     "KeyFiles",
     "SigningKeys",
     "certificate_fingerprint",
     "create_development_keys",
+    "load_chain",
     "load_mark_secret",
     "load_signing_keys",
 ]
 
-_CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+PASSPHRASE = "GUARD_SIGNING_KEY_PASSPHRASE"  # noqa: S105  # a variable's name
 
 
-@dataclass(frozen=True, slots=True)
-class SigningKeys:
-    """A private key with its certificate chain, checked to belong together.
+@dataclass(frozen=True)
+class SigningKeys(Credentials):
+    """A private key from a file with its certificate chain, checked to belong together."""
 
-    ``chain_pem`` signer first; ``key_pem`` unencrypted PKCS#8; ``algorithm`` as c2pa names it.
-    """
+    private: PrivateKey = field(repr=False)
 
-    chain_pem: bytes = field(repr=False)
-    key_pem: bytes = field(repr=False)
-    algorithm: str
-    certificate_fingerprint: str
-    subject: str
-    expires: datetime
-
-    @property
-    def development(self) -> bool:
-        """Whether the certificate says that it is for development only."""
-        return DEVELOPMENT_ONLY in self.subject
+    def sign(self, message: bytes) -> bytes:
+        """The signature of ``message`` in COSE's form."""
+        return sign_raw(self.private, message)
 
 
 def load_signing_keys(
-    home: Path, certificate: Path | None = None, key: Path | None = None
+    home: Path,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    passphrase: str | None = None,
 ) -> SigningKeys:
     """The keys named by ``certificate`` and ``key``, or those in ``home/keys``.
 
-    Raises KeyInvalid when they are missing, unreadable, expired, of an algorithm that C2PA does
-    not know, or do not belong together.
+    Raises KeyInvalid when they are missing, unreadable, locked by another passphrase, expired, of
+    an algorithm that C2PA does not know, or do not belong together.
     """
     if (certificate is None) != (key is None):
         raise KeyInvalid(
@@ -79,38 +66,36 @@ def load_signing_keys(
         )
     certificate = certificate or home / "keys" / "signing.pem"
     key = key or home / "keys" / "signing.key"
-    chain = _chain(certificate)
-    private = _private_key(key)
-    _check(chain[0], private, certificate)
-    return SigningKeys(
-        chain_pem=b"".join(one.public_bytes(Encoding.PEM) for one in chain),
-        key_pem=private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-        algorithm=_algorithm(private),
-        certificate_fingerprint=fingerprint_of(chain[0]),
-        subject=common_name(chain[0].subject),
-        expires=chain[0].not_valid_after_utc,
-    )
+    chain = load_chain(certificate)
+    private = _private_key(key, passphrase)
+    _check_pair(chain[0], private, certificate)
+    return SigningKeys(chain, private)
 
 
-def _chain(path: Path) -> list[x509.Certificate]:
-    try:
-        return x509.load_pem_x509_certificates(_read(path, "certificate"))
-    except ValueError as error:
-        raise KeyInvalid(
-            f"{path} is not a PEM certificate chain.", hint="The signer's certificate comes first."
-        ) from error
+def load_chain(path: Path) -> Certificates:
+    """A certificate chain whose first certificate can sign now.
+
+    Raises KeyInvalid when it is missing, unreadable, expired, not valid yet, or of a key that
+    C2PA does not know.
+    """
+    chain = parse_chain(_read(path, "certificate"), str(path))
+    algorithm_of(chain[0].public_key())
+    _check_time(chain[0], path)
+    return chain
 
 
-def _private_key(path: Path) -> PrivateKey:
+def _private_key(path: Path, passphrase: str | None) -> PrivateKey:
     data = _read(path, "key")
+    locked = b"ENCRYPTED" in data
+    if locked and not passphrase:
+        raise KeyInvalid(f"The key in {path} is locked by a passphrase.", hint=f"Set {PASSPHRASE}.")
     try:
-        private = load_pem_private_key(data, password=None)
-    except TypeError as error:
-        raise KeyInvalid(
-            f"The key in {path} is locked by a password.",
-            hint="Decrypt it: openssl pkcs8 -topk8 -nocrypt",
-        ) from error
+        private = load_pem_private_key(data, passphrase.encode() if locked and passphrase else None)
     except ValueError as error:
+        if locked:
+            raise KeyInvalid(
+                f"The passphrase does not open the key in {path}.", hint=f"Correct {PASSPHRASE}."
+            ) from error
         raise KeyInvalid(f"{path} is not a PEM private key.", hint=DEV_HINT) from error
     if not isinstance(private, PrivateKey):
         raise KeyInvalid(f"C2PA knows no signatures with the key in {path}.", hint=DEV_HINT)
@@ -129,23 +114,16 @@ def _read(path: Path, what: str) -> bytes:
         ) from error
 
 
-def _algorithm(private: PrivateKey) -> str:
-    if isinstance(private, ed25519.Ed25519PrivateKey):
-        return "ed25519"
-    if isinstance(private, rsa.RSAPrivateKey):
-        return "ps256"
-    if private.curve.name not in _CURVES:
-        raise KeyInvalid(f"C2PA knows no signatures on {private.curve.name}.", hint=DEV_HINT)
-    return _CURVES[private.curve.name]
-
-
-def _check(leaf: x509.Certificate, private: PrivateKey, path: Path) -> None:
+def _check_pair(leaf: x509.Certificate, private: PrivateKey, path: Path) -> None:
     spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if leaf.public_key().public_bytes(*spki) != private.public_key().public_bytes(*spki):
         raise KeyInvalid(
             f"The signing key does not belong to the first certificate in {path}.",
             hint="Put the signer's own certificate first, and the key that it was issued for.",
         )
+
+
+def _check_time(leaf: x509.Certificate, path: Path) -> None:
     now = datetime.now(UTC)
     if now > leaf.not_valid_after_utc:
         raise KeyInvalid(

@@ -55,6 +55,11 @@ def revoked_at(
     return None
 
 
+def stands_behind(issuer: x509.Certificate, answer: ocsp.OCSPResponse) -> bool:
+    """Whether ``issuer`` signed an OCSP answer, itself or through a responder of its own."""
+    return _signed(answer, issuer)
+
+
 def _chain(protected: Any, unprotected: Any) -> list[x509.Certificate]:
     found = [headers.get(key) for headers in (protected, unprotected) for key in _X5CHAIN]
     chain = next(one for one in found if one)

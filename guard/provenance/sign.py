@@ -1,87 +1,123 @@
-"""Signs pictures with c2pa and looks at the result before handing it out.
+"""Signs pictures and looks at the result before handing it out.
 
-One signer serves many threads: the native signer and context are shared, a builder is made for
-every picture.
+c2pa builds and embeds the manifest; the claim alone goes to the key, which need not be on this
+machine. One signer serves many threads.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from io import BytesIO
-from urllib.parse import urlsplit
 
-import numpy as np
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from guard.errors import GuardError, KeyInvalid, SettingsInvalid, StageMisbehaved, Unavailable
+from guard.errors import GuardError, KeyInvalid, StageMisbehaved
 from guard.image.decode import decode
 from guard.image.encode import encode
 from guard.provenance.base import ManifestFacts
-from guard.provenance.certificates import DEV_HINT
-from guard.provenance.claim import bind_values, placeholder
-from guard.provenance.container import holds_manifest_store, replace_manifest_store
+from guard.provenance.certificates import DEV_HINT, fingerprint_of
+from guard.provenance.claim import bind_values, placeholder, sign_claim
+from guard.provenance.claim_key import Certificates, ClaimKey
+from guard.provenance.container import (
+    extract_manifest_store,
+    holds_manifest_store,
+    replace_manifest_store,
+)
 from guard.provenance.cose import active_label
-from guard.provenance.keys import SigningKeys
+from guard.provenance.envelope import (
+    SMALLEST_PAD,
+    EnvelopeTooSmall,
+    Sealed,
+    protected_header,
+    with_envelope,
+)
 from guard.provenance.manifest import definition, ingredient, soft_bindings
-from guard.provenance.read import ManifestReading, extract_manifest_store, read_manifest
-from guard.provenance.trust import TrustList, anchors_of, context_for
+from guard.provenance.read import WRONG_USAGE, ManifestReading, read_manifest
+from guard.provenance.scaffold import Draft, Part, draft
+from guard.provenance.services import NO_STAMP, Services
+from guard.provenance.signatures import signature_size
+from guard.provenance.trust import TrustList, anchors_of, may_sign_claims
+from guard.provenance.unchanged import same_picture
 from guard.types import SignedAsset
 
 __all__ = ["C2paSigner", "extract_manifest_store"]
 
 _OWN_ANCHOR = "urn:genguard:trust:signer"
-_END = b"-----END CERTIFICATE-----"
+
+_ATTEMPTS = 2
+"""The second leaves room for a time-stamp as large as the first one was."""
+
+_FOR_THE_KEY = "signingCredential."
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """A file with its seal; ``notices`` say what it lacks."""
+
+    data: bytes
+    sealed: Sealed
+    notices: tuple[str, ...]
 
 
 class C2paSigner:
-    """Embeds a signed manifest; with ``tsa_url`` also an RFC 3161 time-stamp.
+    """Embeds manifests signed by ``key``, with what ``services`` add.
 
-    Raises KeyInvalid when c2pa does not accept the certificate, SettingsInvalid for a bad URL.
+    ``trust``: the lists by which the manifests of originals are judged when they are taken up
+    (default: the signer's own chain). Raises KeyInvalid for a certificate that is for something
+    else.
     """
 
-    def __init__(self, keys: SigningKeys, tsa_url: str | None = None) -> None:
-        from c2pa import C2paError, C2paSignerInfo, Signer
-
-        self._keys = keys
-        self._tsa_host = _host(tsa_url)
-        self._own = _own_trust(keys)
-        try:
-            self._signer = Signer.from_info(
-                C2paSignerInfo(keys.algorithm, keys.chain_pem, keys.key_pem, tsa_url)
+    def __init__(
+        self, key: ClaimKey, services: Services | None = None, trust: TrustList | None = None
+    ) -> None:
+        if not may_sign_claims(key.chain[0]):
+            raise KeyInvalid(
+                "C2PA does not accept the signing certificate: it is for other purposes "
+                "(extended key usage).",
+                hint="Ask for one for claim signing, e-mail or documents: `guard keys request`.",
             )
-        except C2paError as error:
-            raise _refused(error) from error
+        self._key = key
+        self._services = services or Services()
+        self._own = _own_trust(key.chain)
+        self._trust = trust or self._own
+        signature = bytes(signature_size(key.chain[0].public_key()))
+        self._bare = Sealed(protected_header(key), signature)
+        self._stamp_room = self._services.room
 
     @property
     def certificate_fingerprint(self) -> str:
         """SHA-256 of the signing certificate's DER, hex."""
-        return self._keys.certificate_fingerprint
+        return fingerprint_of(self._key.chain[0])
 
     def sign(self, encoded: bytes, media_type: str, facts: ManifestFacts) -> SignedAsset:
         """The signed file.
 
-        Raises KeyInvalid for a key that expired or that c2pa refuses, Unavailable when the
-        time-stamping authority does not answer, StageMisbehaved when what was signed does not
-        verify or its pixels changed.
+        Raises KeyInvalid for a key that expired, was revoked or that verifiers refuse,
+        SigningKeyUnavailable when its holder gives no signature, TimestampUnavailable and
+        RevocationUnavailable where the policy insists, StageMisbehaved when what was signed does
+        not verify or its pixels changed.
         """
-        if datetime.now(UTC) > self._keys.expires:
+        expires = self._key.chain[0].not_valid_after_utc
+        if datetime.now(UTC) > expires:
             raise KeyInvalid(
-                f"The signing certificate expired on {self._keys.expires:%Y-%m-%d}.",
+                f"The signing certificate expired on {expires:%Y-%m-%d}.",
                 hint="Renew it; development keys: `guard keys dev --replace`.",
             )
         signed = self._embed(encoded, media_type, facts)
         reading = self._read_back(encoded, signed, media_type, facts)
+        if self._services.queue is not None and NO_STAMP in signed.notices:
+            self._services.queue.add(signed.sealed, facts.record_id)
         return SignedAsset(
-            bytes=signed,
+            bytes=signed.data,
             media_type=media_type,
-            sha256=hashlib.sha256(signed).hexdigest(),
+            sha256=hashlib.sha256(signed.data).hexdigest(),
             manifest_label=reading.label or "",
             certificate_fingerprint=self.certificate_fingerprint,
+            notices=signed.notices,
         )
 
-    def _embed(self, encoded: bytes, media_type: str, facts: ManifestFacts) -> bytes:
+    def _embed(self, encoded: bytes, media_type: str, facts: ManifestFacts) -> _Signed:
         from c2pa import C2paError
 
         try:
@@ -89,61 +125,70 @@ class C2paSigner:
         except C2paError as error:
             bare = _without_manifest(facts)
             if bare is None:
-                raise self._failure(error) from error
+                raise _unsignable(error) from error
         try:
             return self._build(encoded, media_type, bare)
         except C2paError as error:
-            raise self._failure(error) from error
+            raise _unsignable(error) from error
 
-    def _build(self, encoded: bytes, media_type: str, facts: ManifestFacts) -> bytes:
-        from c2pa import Builder
-
-        out = BytesIO()
-        values = {} if self._tsa_host else _placeholders(facts)
+    def _build(self, encoded: bytes, media_type: str, facts: ManifestFacts) -> _Signed:
+        answers, notices = self._services.word()
+        values = {placeholder(len(value)): value for _, value in soft_bindings(facts)}
         stated = definition(facts, media_type, tuple(values))
-        with Builder(stated, context=context_for(self._own, self._tsa_host)) as builder:
-            told = ingredient(facts)
-            if told is not None and facts.parent is not None:
-                kind = facts.parent_media_type or decode(facts.parent).media_type
-                builder.add_ingredient(told, kind, BytesIO(facts.parent))
-            store = builder.sign(self._signer, media_type, BytesIO(encoded), out)
-        return self._bind(out.getvalue(), media_type, store, values)
+        for attempt in range(_ATTEMPTS):
+            filled = replace(self._bare, revocation=answers)
+            room = filled.size + SMALLEST_PAD + self._stamp_room
+            built = draft(encoded, stated, _part(facts), room=room, trust=self._trust)
+            try:
+                return self._seal(built, media_type, values, (answers, notices))
+            except EnvelopeTooSmall as error:
+                if attempt == _ATTEMPTS - 1:
+                    raise _misbehaved(f"The manifest cannot be completed: {error}.") from error
+                self._stamp_room += error.missing
+            except ValueError as error:
+                raise _misbehaved(f"The manifest cannot be completed: {error}.") from error
+        raise AssertionError("unreachable")  # pragma: no cover
 
-    def _bind(
-        self, signed: bytes, media_type: str, store: bytes, values: Mapping[str, bytes]
-    ) -> bytes:
-        """Soft bindings as byte strings. A time-stamp covers the first signature: then as text."""
-        if not values:
-            return signed
-        try:
-            bound = bind_values(store, active_label(store), values, self._keys)
-            return replace_manifest_store(signed, media_type, bound)
-        except ValueError as error:
-            raise _misbehaved(f"The manifest cannot be completed: {error}.") from error
+    def _seal(
+        self,
+        built: Draft,
+        media_type: str,
+        values: dict[str, bytes],
+        word: tuple[tuple[bytes, ...], tuple[str, ...]],
+    ) -> _Signed:
+        answers, notices = word
+        label = active_label(built.store)
+        store = bind_values(built.store, label, values)
+        sealed = replace(sign_claim(store, label, self._key), revocation=answers)
+        sealed = self._services.stamped(sealed)
+        if self._services.stamps is not None and sealed.token is None:
+            notices = (*notices, NO_STAMP)
+        store = with_envelope(store, label, sealed)
+        return _Signed(replace_manifest_store(built.data, media_type, store), sealed, notices)
+
+    def _accepts(self, reading: ManifestReading) -> bool:
+        """Trusted by our own chain. A chain of one holds no issuer to trust it by."""
+        alone = len(self._key.chain) == 1 and set(reading.problems) <= {WRONG_USAGE}
+        return reading.state == "trusted" or (reading.state == "valid" and alone)
 
     def _read_back(
-        self, encoded: bytes, signed: bytes, media_type: str, facts: ManifestFacts
+        self, encoded: bytes, signed: _Signed, media_type: str, facts: ManifestFacts
     ) -> ManifestReading:
-        reading = read_manifest(signed, media_type, self._own)
-        if reading is None or reading.state == "invalid" or not reading.label:
-            problems = ", ".join(reading.problems) if reading else "no manifest"
-            raise _misbehaved(f"The signed picture does not verify: {problems}.")
+        reading = read_manifest(signed.data, media_type, self._own)
+        if reading is None or not reading.label or not self._accepts(reading):
+            raise _not_verified(reading.problems if reading else ("no manifest",))
         if reading.record_id != facts.record_id:
             raise _misbehaved("The signed picture names another record.")
-        if not np.array_equal(decode(encoded).pixels, decode(signed).pixels):
+        if not same_picture(encoded, signed.data, media_type):
             raise _misbehaved("Signing changed the picture.")
         return reading
 
-    def _failure(self, error: Exception) -> GuardError:
-        text = str(error).lower()
-        if self._tsa_host and any(word in text for word in ("timestamp", "time stamp", "http")):
-            return Unavailable(
-                f"The time-stamping authority {self._tsa_host} gave no time-stamp.",
-                hint="Try again, or unset GUARD_TSA_URL to sign without one.",
-            )
-        if "certificate" in text or "credential" in text or "cose" in text:
-            return _refused(error)
-        return _misbehaved(f"The picture cannot be signed: {error}.")
+
+def _part(facts: ManifestFacts) -> Part | None:
+    said = ingredient(facts)
+    if said is None or facts.parent is None:
+        return None
+    return Part(said, facts.parent_media_type or decode(facts.parent).media_type, facts.parent)
 
 
 def _without_manifest(facts: ManifestFacts) -> ManifestFacts | None:
@@ -160,30 +205,22 @@ def _without_manifest(facts: ManifestFacts) -> ManifestFacts | None:
     return replace(facts, parent=bare, parent_media_type="image/png")
 
 
-def _placeholders(facts: ManifestFacts) -> dict[str, bytes]:
-    return {placeholder(len(value)): value for _, value in soft_bindings(facts)}
-
-
-def _own_trust(keys: SigningKeys) -> TrustList:
+def _own_trust(chain: Certificates) -> TrustList:
     """For reading back: the last certificate of our own chain."""
-    last = keys.chain_pem.strip().split(_END)[-2] + _END
+    last = chain[-1].public_bytes(Encoding.PEM)
     return TrustList((anchors_of("the signer's own chain", last, date="", uri=_OWN_ANCHOR),))
 
 
-def _host(url: str | None) -> str | None:
-    if url is None:
-        return None
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise SettingsInvalid(
-            f"GUARD_TSA_URL: {url!r} is not an http(s) address.",
-            hint="Correct or unset GUARD_TSA_URL.",
-        )
-    return parts.hostname
+def _not_verified(problems: tuple[str, ...]) -> GuardError:
+    """The signer's certificate is to blame, or something that must not happen."""
+    listed = ", ".join(problems)
+    if problems and all(code.startswith(_FOR_THE_KEY) for code in problems):
+        return KeyInvalid(f"C2PA does not accept the signing certificate: {listed}.", hint=DEV_HINT)
+    return _misbehaved(f"The signed picture does not verify: {listed}.")
 
 
-def _refused(error: Exception) -> KeyInvalid:
-    return KeyInvalid(f"C2PA does not accept the signing certificate: {error}.", hint=DEV_HINT)
+def _unsignable(error: Exception) -> GuardError:
+    return _misbehaved(f"The picture cannot be signed: {error}.")
 
 
 def _misbehaved(message: str) -> StageMisbehaved:

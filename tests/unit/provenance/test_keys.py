@@ -153,13 +153,18 @@ def test_loading(tmp_path: Path) -> None:
     assert keys.development
     assert keys.certificate_fingerprint == files.fingerprint
     assert keys.chain_pem.count(b"BEGIN CERTIFICATE") == 2
-    assert keys == load_signing_keys(tmp_path / "elsewhere", files.certificate, files.key)
+    again = load_signing_keys(tmp_path / "elsewhere", files.certificate, files.key)
+    assert (again.chain, again.private.private_numbers()) == (  # type: ignore[union-attr]
+        keys.chain,
+        keys.private.private_numbers(),  # type: ignore[union-attr]
+    )
 
 
 def test_the_key_is_in_no_repr(tmp_path: Path) -> None:
     create_development_keys(tmp_path)
     keys = load_signing_keys(tmp_path)
-    secret = keys.key_pem.decode().splitlines()[1]
+    files = tmp_path / "keys" / "signing.key"
+    secret = files.read_text().splitlines()[1]
     assert secret not in repr(keys)
     assert secret not in f"{keys!s} {keys}"
 
@@ -234,15 +239,25 @@ def test_out_of_its_time(tmp_path: Path, start: int, end: int, message: str) -> 
     assert caught.value.hint
 
 
-def test_a_locked_key(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+def test_a_locked_key(tmp_path: Path, form: PrivateFormat) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     chain, key = Authority().issue(tmp_path, private)
-    key.write_bytes(
-        private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"pw"))
-    )
-    with pytest.raises(KeyInvalid, match="password") as caught:
-        load_signing_keys(tmp_path, chain, key)
-    assert "openssl" in caught.value.hint
+    key.write_bytes(private.private_bytes(Encoding.PEM, form, BestAvailableEncryption(b"pw")))
+    for passphrase in (None, ""):
+        with pytest.raises(KeyInvalid, match="locked by a passphrase") as caught:
+            load_signing_keys(tmp_path, chain, key, passphrase)
+        assert "GUARD_SIGNING_KEY_PASSPHRASE" in caught.value.hint
+    with pytest.raises(KeyInvalid, match="does not open") as caught:
+        load_signing_keys(tmp_path, chain, key, "wrong")
+    assert "wrong" not in caught.value.diagnostics()
+    keys = load_signing_keys(tmp_path, chain, key, "pw")
+    assert keys.private.public_key() == private.public_key()
+
+
+def test_a_passphrase_for_a_key_that_needs_none(tmp_path: Path) -> None:
+    chain, key = Authority().issue(tmp_path)
+    assert load_signing_keys(tmp_path, chain, key, "spare").algorithm == "es256"
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"-----BEGIN CERTIFICATE-----\nAAAA\n"])

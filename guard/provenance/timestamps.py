@@ -1,0 +1,75 @@
+"""Time-stamps (RFC 3161): proof by a third party that a signature was there at a time.
+
+The authority sees a digest, nothing else. Its answer is looked at before it is used: granted, for
+our digest, with our nonce, and of about now. Whether the authority is to be trusted is for
+verifiers to say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from guard.errors import TimestampUnavailable
+from guard.provenance.transport import NoAnswer, ask, host_of
+
+if TYPE_CHECKING:
+    from rfc3161_client import TimeStampRequest, TimeStampResponse
+
+MAX_CLOCK_DIFFERENCE = timedelta(hours=24)
+"""An authority whose clock is further off makes stamps that contradict the certificates."""
+
+_QUERY = "application/timestamp-query"
+
+
+class TimestampSource(Protocol):
+    """Who gives time-stamps."""
+
+    def token(self, message: bytes) -> bytes:
+        """A TimeStampToken (DER) over ``message``. Raises TimestampUnavailable."""
+        ...
+
+
+class TimestampAuthority:
+    """A time-stamping authority at ``url``. Raises SettingsInvalid for what is no address."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.host = host_of(url, "GUARD_TSA_URL")
+
+    def token(self, message: bytes) -> bytes:
+        """A TimeStampToken (DER) over ``message``. Raises TimestampUnavailable."""
+        from rfc3161_client import (
+            HashAlgorithm,
+            TimestampRequestBuilder,
+            decode_timestamp_response,
+        )
+
+        builder = TimestampRequestBuilder().data(message).hash_algorithm(HashAlgorithm.SHA256)
+        request = builder.cert_request(cert_request=True).nonce(nonce=True).build()
+        try:
+            response = decode_timestamp_response(ask(self._url, request.as_bytes(), _QUERY))
+            _check(request, response, message)
+            return response.time_stamp_token()
+        except (NoAnswer, ValueError) as error:
+            raise TimestampUnavailable(
+                f"The time-stamping authority {self.host} gave no time-stamp: {error}.",
+                hint="Try again, or let the policy say `manifest: {timestamp: queue}`; without "
+                "GUARD_TSA_URL nothing is time-stamped.",
+            ) from error
+
+
+def _check(request: TimeStampRequest, response: TimeStampResponse, message: bytes) -> None:
+    """Raises ValueError for an answer that is none to this request."""
+    from rfc3161_client import PKIStatus
+
+    if response.status not in {PKIStatus.GRANTED, PKIStatus.GRANTED_WITH_MODS}:
+        raise ValueError("it refused: " + (", ".join(response.status_string) or "no reason given"))
+    info = response.tst_info
+    if info.message_imprint.message != hashlib.sha256(message).digest():
+        raise ValueError("its stamp is of something else")
+    if info.nonce != request.nonce:
+        raise ValueError("its stamp answers another request")
+    if abs(info.gen_time - datetime.now(UTC)) > MAX_CLOCK_DIFFERENCE:
+        raise ValueError(f"its stamp says {info.gen_time:%Y-%m-%d %H:%M}, which is not now")

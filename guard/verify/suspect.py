@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from guard.audit.base import AuditLog, StoredRecord
 from guard.errors import GuardError
 from guard.image.decode import Decoded, load
-from guard.image.fingerprint import distance, distinctiveness, fingerprint
+from guard.image.fingerprint import distance, fingerprint
 from guard.provenance.labels import read_labels
 from guard.provenance.read import ManifestReading, examine_manifest, examine_stored
+from guard.provenance.recorded import Registered, in_force_when_registered
 from guard.provenance.trust import TrustList
 from guard.types import (
     Detection,
@@ -28,17 +29,11 @@ from guard.types import (
     as_dict,
 )
 from guard.verify.explain import explain
+from guard.verify.similar import find_lookalike
 from guard.watermark.base import Watermark
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-SAME_PICTURE = 31
-"""Bits of 256: the distance at which PDQ's makers call two pictures the same (ThreatExchange,
-"The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", 2019)."""
-
-DISTINCT = 50
-"""PDQ's quality, 0–100: below it the same authors advise against searching."""
 
 OTHER_PICTURE = 100
 """Bits of 256: beyond this, a picture in the same frame is not the one that was recorded."""
@@ -90,15 +85,17 @@ class Verifier:
         reading = examine_manifest(picture.data, picture.media_type, self._trust)
         detection = self._watermark.detect(picture.pixels)
         print_ = fingerprint(picture.pixels)
-        stored, found_by = self._find(picture.pixels, detection, print_)
+        stored, found_by, apart = self._find(picture.pixels, detection)
         recorded = stored.record.fingerprint if stored is not None else None
+        if apart is None and recorded is not None:
+            apart = distance(recorded, print_)
         return Evidence(
             reading=reading,
             detection=detection,
             print=print_,
             stored=stored,
             found_by=found_by,
-            bits_apart=distance(recorded, print_) if recorded is not None else None,
+            bits_apart=apart,
             restored=self._restore(stored),
             labels=(
                 *read_labels(picture.data, picture.media_type),
@@ -107,28 +104,34 @@ class Verifier:
         )
 
     def _find(
-        self, pixels: Pixels, detection: Detection, print_: Fingerprint
-    ) -> tuple[StoredRecord | None, str | None]:
-        """The record that the mark leads to, else the one that the fingerprint is nearest to.
+        self, pixels: Pixels, detection: Detection
+    ) -> tuple[StoredRecord | None, str | None, int | None]:
+        """The record that the mark leads to, else the one that the picture looks like.
 
-        Flat pictures all have nearly the same fingerprint: only their mark can tell.
+        With it, what found it, and how many bits of a fingerprint are apart if one did.
         """
         if self._log is None:
-            return None, None
+            return None, None, None
         if detection.detected and detection.payload is not None:
             stored = self._log.find_by_mark(detection.payload)
             if stored is not None:
-                return stored, "watermark"
-        if distinctiveness(pixels) < DISTINCT:
-            return None, None
-        near = self._log.find_by_fingerprint(print_, SAME_PICTURE)
-        return (near[0], "fingerprint") if near is not None else (None, None)
+                return stored, "watermark", None
+        near = find_lookalike(self._log, pixels)
+        if near is None:
+            return None, None, None
+        return near.stored, "fingerprint", near.bits_apart
 
     def _restore(self, stored: StoredRecord | None) -> ManifestReading | None:
         if stored is None or stored.manifest is None:
             return None
-        media_type = stored.record.media_type or "image/png"
-        return _or_none(lambda: examine_stored(stored.manifest or b"", media_type, self._trust))
+        store, record = stored.manifest, stored.record
+        media_type = record.media_type or "image/png"
+        reading = _or_none(lambda: examine_stored(store, media_type, self._trust))
+        if reading is None or stored.registered_at is None:
+            return reading
+        signed_by = record.certificate_fingerprint or ""
+        registered = Registered(stored.registered_at, signed_by)
+        return in_force_when_registered(reading, store, self._trust, registered)
 
     @staticmethod
     def _foreign_marks(picture: Decoded) -> tuple[dict[str, Any], ...]:

@@ -1,0 +1,91 @@
+"""The record whose picture a suspect looks like, by its fingerprints.
+
+Two fingerprints are asked, and the one that did not find a record must not speak against it: two
+different pictures may come near each other in one of them by chance, hardly in both. A picture
+that is found as it stands is not asked about in its seven other positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from guard.audit.base import AuditLog, Similar, StoredRecord
+from guard.audit.record import fingerprints as recorded
+from guard.image.fingerprint import distance, distinctiveness, fingerprints, variants
+from guard.types import Fingerprint, Pixels
+
+SAME_PICTURE = 31
+"""Bits of 256: the distance at which PDQ's makers call two pictures the same (ThreatExchange,
+"The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", 2019). Copies stay
+below it by ISCC, too (half size and JPEG quality 60: 4 bits in the median)."""
+
+AGREES = 72
+"""Bits of 256 that the other fingerprint may differ by: a crop of 5 % moves it by about 75, so
+beyond this the two do not speak of the same frame; different pictures are 124 apart."""
+
+DISTINCT = 50
+"""PDQ's quality, 0–100: below it the same authors advise against searching."""
+
+CANDIDATES = 8
+"""Nearest records that are looked at: series of one motif lie close together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookalike:
+    """A record near a suspect: by which fingerprint of it, how near, and in which position.
+
+    ``position`` 0: as it stands; 1–7: as in :func:`guard.image.fingerprint.variants`.
+    """
+
+    stored: StoredRecord
+    print: Fingerprint
+    bits_apart: int
+    position: int = 0
+
+
+def find_lookalike(log: AuditLog, pixels: Pixels) -> Lookalike | None:
+    """The record whose picture is the same but for encoding, size, quarter turns and mirroring.
+
+    Flat pictures all have nearly the same fingerprint: nothing is found for them.
+    """
+    found = find_lookalikes(log, pixels, 1)
+    return found[0] if found else None
+
+
+def find_lookalikes(log: AuditLog, pixels: Pixels, limit: int) -> tuple[Lookalike, ...]:
+    """As :func:`find_lookalike`, up to ``limit`` records, nearest first."""
+    if distinctiveness(pixels) < DISTINCT:
+        return ()
+    upright = [(one,) for one in fingerprints(pixels)]
+    return _matching(log, upright, limit) or _matching(log, variants(pixels), limit)
+
+
+def _matching(
+    log: AuditLog, prints: Sequence[Sequence[Fingerprint]], limit: int
+) -> tuple[Lookalike, ...]:
+    """``prints``: for each algorithm those of the same positions."""
+    asked = [(one, position) for row in prints for position, one in enumerate(row)]
+    questions = [one for one, _ in asked]
+    found = log.find_similar(questions, SAME_PICTURE, max(limit, CANDIDATES))
+    kept = [
+        Lookalike(near.stored, *_of(asked[near.asked], near))
+        for near in found
+        if agrees(near.stored, [row[asked[near.asked][1]] for row in prints])
+    ]
+    return tuple(kept[:limit])
+
+
+def _of(asked: tuple[Fingerprint, int], near: Similar) -> tuple[Fingerprint, int, int]:
+    print_, position = asked
+    return print_, near.distance, position
+
+
+def agrees(stored: StoredRecord, prints: Sequence[Fingerprint]) -> bool:
+    """Whether no fingerprint that a record has is far from that of the suspect."""
+    mine = {one.algorithm: one for one in prints}
+    return all(
+        distance(one, mine[one.algorithm]) <= AGREES
+        for one in recorded(stored.record)
+        if one.algorithm in mine
+    )

@@ -22,6 +22,7 @@ from . import (
     protect,
     review,
     screen,
+    trust,
     verify,
     watermark,
 )
@@ -70,7 +71,7 @@ def _globals(
 
 for room in (demo, generate, screen, classify, protect, verify, doctor):
     room.register(app)
-for noun in (watermark, audit, review, lists, policy, keys, models):
+for noun in (watermark, audit, review, lists, policy, keys, trust, models):
     noun.register(app)
 
 

@@ -1,20 +1,26 @@
-"""``guard keys``: the development PKI in one command, and a look at the keys in force."""
+"""``guard keys``: the development PKI in one command, real certificates, the mark's secret."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated
+import signal
+import threading
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
-from guard.errors import KeyInvalid
+from guard.errors import KeyInvalid, OutputUnwritable
 
+from .certificates import check, request
 from .command import Run, command
 from .exits import Exit
 
-SOON_DAYS = 30
-"""Certificates that expire sooner are warned about: renewing one takes days."""
+if TYPE_CHECKING:
+    from guard.provenance.keys import KeyFiles
+    from guard.provenance.loopback import DevelopmentServices
+
+PORT = 8318
+"""Where the development services listen unless told otherwise: a port of no known service."""
 
 
 def register(app: typer.Typer) -> None:
@@ -22,8 +28,16 @@ def register(app: typer.Typer) -> None:
     noun = typer.Typer(
         no_args_is_help=True, help="Signing keys, certificates and the watermark's secret."
     )
-    command(noun, "dev", example="guard keys dev\nguard keys dev --replace")(dev)
-    command(noun, "check", example="guard keys check")(check)
+    command(noun, "dev", example="guard keys dev\nguard keys dev --serve")(dev)
+    command(
+        noun, "check", example="guard keys check\nguard keys check chain.pem --key signing.key"
+    )(check)
+    command(
+        noun,
+        "request",
+        example="guard keys request --out keys --organization 'Example Ltd' --country CH "
+        "--common-name 'Example Images'",
+    )(request)
     command(noun, "rotate-watermark", example="guard keys rotate-watermark")(rotate_watermark)
     app.add_typer(noun, name="keys")
 
@@ -33,15 +47,39 @@ def dev(
     replace: Annotated[
         bool, typer.Option("--replace", help="Make new ones in their place.")
     ] = False,
+    serve: Annotated[
+        bool,
+        typer.Option("--serve", help="Also run a time-stamping authority and an OCSP responder."),
+    ] = False,
+    port: Annotated[
+        int, typer.Option("--port", min=1, max=65535, help="Of the services, on 127.0.0.1.")
+    ] = PORT,
+    answer: Annotated[
+        str, typer.Option("--answer", metavar="STATUS", help="OCSP: good, revoked or unknown.")
+    ] = "good",
 ) -> Exit:
     """Make a development CA and a signing certificate in the home.
 
-    For development only: no verifier elsewhere trusts them. For production set
-    GUARD_SIGNING_CERTIFICATE and GUARD_SIGNING_KEY to a real claim-signing certificate.
+    For development only: no verifier elsewhere trusts them. For production request a real
+    certificate: guard keys request. With --serve the certificate names an OCSP responder, which
+    runs together with a time-stamping authority until it is stopped; later calls start the same
+    services again.
     """
     from guard.provenance.keys import create_development_keys
 
-    files = create_development_keys(run.settings.home, replace=replace)
+    home = run.settings.home
+    if serve:
+        if answer not in {"good", "revoked", "unknown"}:
+            raise typer.BadParameter("good, revoked or unknown", param_hint="--answer")
+        if replace or not (home / "keys" / "signing.pem").exists():
+            url = f"http://127.0.0.1:{port}/ocsp"
+            create_development_keys(home, replace=replace, ocsp_url=url)
+        return _serve(run, answer)
+    _say_made(run, create_development_keys(home, replace=replace))
+    return Exit.DONE
+
+
+def _say_made(run: Run, files: KeyFiles) -> None:
     run.out.emit(
         {
             "certificate": str(files.certificate),
@@ -54,33 +92,64 @@ def dev(
         f"[bold green]made[/]  {escape(str(files.certificate))}",
         f"[dim]expires {files.expires:%Y-%m-%d}[/]",
         "[yellow]For development only:[/] no verifier but this home's trusts this certificate.",
-        "[dim]→ For production set GUARD_SIGNING_CERTIFICATE and GUARD_SIGNING_KEY.[/]",
+        "[dim]→ For production request a real one: guard keys request.[/]",
     )
+
+
+def _serve(run: Run, answer: str) -> Exit:
+    from urllib.parse import urlsplit
+
+    from guard.provenance.loopback import DevelopmentServices
+    from guard.provenance.service_keys import load_service_keys
+
+    keys, url = load_service_keys(run.settings.home)
+    port = urlsplit(url).port or PORT  # the certificate says where, whatever --port says now
+    try:
+        services = DevelopmentServices(keys, port=port)
+    except OSError as error:
+        raise OutputUnwritable(
+            f"The services cannot listen on 127.0.0.1:{port}: {error.strerror}.",
+            hint="Stop what listens there, or make new keys: guard keys dev --serve --replace "
+            "--port N",
+        ) from error
+    services.answers.ocsp = answer
+    with services:
+        _say_served(run, services)
+        _wait()
+    run.out.say("[yellow]Stopped.[/]")
     return Exit.DONE
 
 
-def check(run: Run) -> Exit:
-    """Say which certificate signs, until when, and whether anybody else would trust it."""
-    from guard.provenance.keys import load_signing_keys
-
-    settings = run.settings
-    keys = load_signing_keys(settings.home, settings.signing_certificate, settings.signing_key)
-    days = (keys.expires - datetime.now(UTC)).days
-    warning = f"Expires in {days} days: renew it." if days < SOON_DAYS else ""
+def _say_served(run: Run, services: DevelopmentServices) -> None:
+    home = run.settings.home
     run.out.emit(
         {
-            "subject": keys.subject,
-            "algorithm": keys.algorithm,
-            "fingerprint": keys.certificate_fingerprint,
-            "expires": keys.expires.isoformat(),
-            "development": keys.development,
-            "warning": warning,
+            "tsa_url": services.tsa_url,
+            "ocsp_url": services.ocsp_url,
+            "ocsp_answer": services.answers.ocsp,
+            "certificate": str(home / "keys" / "signing.pem"),
+            "tsa_ca": str(home / "keys" / "services" / "tsa-ca.pem"),
+            "development": True,
         },
-        f"{escape(keys.subject)}  [dim]{keys.algorithm}, expires {keys.expires:%Y-%m-%d}[/]",
-        *([f"[yellow]{warning}[/]"] if warning else []),
-        *(["[yellow]For development only.[/]"] if keys.development else []),
+        f"[bold green]time-stamps[/]  {services.tsa_url}",
+        f"[bold green]OCSP[/]         {services.ocsp_url}  [dim]answers {services.answers.ocsp}[/]",
+        f"[dim]→ In another terminal: export GUARD_TSA_URL={services.tsa_url}[/]",
+        "[yellow]For development only.[/] Stop with Ctrl-C.",
     )
-    return Exit.DONE
+
+
+def _wait() -> None:
+    """Until SIGINT or SIGTERM."""
+    stop = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        stop.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def rotate_watermark(run: Run) -> Exit:

@@ -136,8 +136,11 @@ def _write(folder: Path, made: DevelopmentPki, *, with_services: bool) -> KeyFil
 
 
 def _write_services(folder: Path, made: DevelopmentPki) -> None:
+    """The time-stamping root first: without it nobody believes what the others stamp."""
+    root = folder / SERVICES[0]
+    earlier = root.read_bytes() if root.exists() else b""
     content = (
-        made.tsa_root.pem,
+        made.tsa_root.pem + earlier,
         made.tsa.chain_pem,
         made.tsa.key_pem,
         made.responder.chain_pem,

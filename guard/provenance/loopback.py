@@ -23,13 +23,12 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import unquote
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from guard.provenance import stamping
 from guard.provenance.development import ISSUER_PATH, DevelopmentPki
 from guard.provenance.ocsp_reply import STATUSES, OcspAnswer, ocsp_reply, try_later
-from guard.provenance.pki import Credential
+from guard.provenance.service_keys import ServiceKeys
 
 TSA_PATH, OCSP_PATH = "/tsa", "/ocsp"
 MAX_REQUEST = 64 * 1024
@@ -72,16 +71,6 @@ class Answers:
     revoked_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceKeys:
-    """What the services sign with. ``direct``: the issuing CA with its key, where it was kept."""
-
-    tsa: Credential
-    responder: Credential
-    issuer: x509.Certificate
-    direct: Credential | None = None
-
-
 class DevelopmentServices:
     """Both services on one port; a context manager. Without ``keys`` it makes a whole PKI.
 
@@ -96,7 +85,7 @@ class DevelopmentServices:
         self._server = _Server(self, port)
         self._thread: threading.Thread | None = None
         self._pki = None if keys else DevelopmentPki.create(ocsp_url=self.ocsp_url)
-        self._keys = keys or _keys_of(self.pki)
+        self._keys = keys or ServiceKeys.of(self.pki)
 
     @property
     def pki(self) -> DevelopmentPki:
@@ -186,10 +175,6 @@ class DevelopmentServices:
             revoked_at=self.answers.revoked_at,
         )
         return ocsp_reply(body, self._keys.issuer, signer, answer)
-
-
-def _keys_of(pki: DevelopmentPki) -> ServiceKeys:
-    return ServiceKeys(pki.tsa, pki.responder, pki.issuing.certificate, pki.issuing)
 
 
 def _long_ago() -> datetime:

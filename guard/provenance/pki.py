@@ -121,13 +121,14 @@ def _named(role: str) -> str:
 
 
 def claim_extras(
-    level: str = ASSURANCE_LEVEL_1, record: str = NO_PRODUCT
+    level: str = ASSURANCE_LEVEL_1, record: str | None = NO_PRODUCT
 ) -> tuple[x509.ExtensionType, ...]:
     """What the C2PA profile asks of a claim signer alone: assurance level and product record."""
-    return (
-        x509.UnrecognizedExtension(ASSURANCE_LEVEL, der.oid(level)),
-        x509.UnrecognizedExtension(CPL_RECORD, der.element(der.UTF8_STRING, record.encode())),
-    )
+    stated: list[x509.ExtensionType] = [x509.UnrecognizedExtension(ASSURANCE_LEVEL, der.oid(level))]
+    if record is not None:
+        value = der.element(der.UTF8_STRING, record.encode())
+        stated.append(x509.UnrecognizedExtension(CPL_RECORD, value))
+    return tuple(stated)
 
 
 ROOT = Template(_named("root CA"), 3650, key_usage=ISSUE, ca=True, path_length=2, policies=())
@@ -203,9 +204,14 @@ def issue(
     for extension, critical in _extensions(template, key, signing):
         if extension.oid not in template.without:
             builder = builder.add_extension(extension, critical=critical)
-    certificate = builder.sign(signing, _hash_for(signing))
+    certificate = builder.sign(signing, hash_for(signing))
     above = (issuer.certificate, *issuer.issuers) if issuer else ()
     return Credential(certificate, key, above)
+
+
+def key_usage(names: tuple[str, ...]) -> x509.KeyUsage:
+    """Key usage with these bits, named as ``cryptography`` names them."""
+    return x509.KeyUsage(**{name: name in names for name in _USAGES})
 
 
 def _subject(template: Template) -> x509.Name:
@@ -221,10 +227,9 @@ def _extensions(
     template: Template, key: PrivateKey, signing: PrivateKey
 ) -> list[tuple[x509.ExtensionType, bool]]:
     """Extensions with whether they are critical."""
-    usage = {name: name in template.key_usage for name in _USAGES}
     found: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(template.ca, template.path_length), True),
-        (x509.KeyUsage(**usage), True),
+        (key_usage(template.key_usage), True),
         (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
         (x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()), False),
     ]
@@ -251,7 +256,8 @@ def _access(template: Template) -> list[x509.AccessDescription]:
     ]
 
 
-def _hash_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
+def hash_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
+    """The hash that goes with a key; none with Ed25519, which has its own."""
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return None
     if isinstance(key, rsa.RSAPrivateKey) or key.key_size <= 256:

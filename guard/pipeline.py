@@ -26,6 +26,7 @@ from guard.image.decode import Decoded, decode, load
 from guard.image.fingerprint import fingerprints
 from guard.policy.model import Policy
 from guard.provenance.base import ManifestFacts
+from guard.provenance.container import holds_manifest_store
 from guard.rooms import Rooms
 from guard.settings import Settings
 from guard.stage import StageLimits
@@ -62,12 +63,17 @@ MARK_REJECTED = Reason(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Source:
-    """What a picture is made from, as the manifest tells it."""
+    """What a picture is made from, as the manifest tells it.
+
+    ``opened``: the picture is its parent, not something new that was made from it.
+    """
 
     origin: Origin
     prompt: str | None = None
     parent: Decoded | None = None
     alpha: Any = None
+    opened: bool = False
+    labelled: bool = False
 
 
 class Guard:
@@ -220,8 +226,9 @@ class Guard:
     ) -> Outcome:
         """Classify, mark, sign and record a picture made elsewhere.
 
-        Only ``origin=generated`` is signed as made by a trained algorithm. Raises InvalidImage,
-        InvalidRequest, OutputUnwritable or AuditUnavailable.
+        Only ``origin=generated`` is signed as made by a trained algorithm; where such a picture
+        brings a manifest, that one says so and is kept. Raises InvalidImage, InvalidRequest,
+        OutputUnwritable or AuditUnavailable.
         """
         check_name("user", user)
         check_name("tenant", tenant)
@@ -229,8 +236,10 @@ class Guard:
         decoded = load(image)
         case = self._case(origin, tenant=tenant)
         case.start("", user)
-        parent = None if origin is Origin.GENERATED else decoded
-        source = _Source(origin, parent=parent, alpha=decoded.alpha)
+        opened = origin is not Origin.GENERATED
+        opened = opened or holds_manifest_store(decoded.data, decoded.media_type)
+        parent = decoded if opened else None
+        source = _Source(origin, parent=parent, alpha=decoded.alpha, opened=opened)
         return self._finish(case, decoded.pixels, source, delivery)
 
     # -- the rest of the hallway -------------------------------------------------------------
@@ -244,6 +253,7 @@ class Guard:
             if decision.action is Action.BLOCK:
                 return case.block(stage)
             stage = Stage.WATERMARK
+            pixels, source = self._labelled(pixels, source)
             marked = self._stages.mark(pixels, self._clerk.new_mark_id())
             first, *others = fingerprints(marked.pixels)
             case.note(mark=marked.mark, fingerprint=first, other_fingerprints=tuple(others))
@@ -251,6 +261,7 @@ class Guard:
             facts = self._facts(case, source)
             asset, manifest = self._stages.sign(marked, facts, delivery.media_type, source.alpha)
             _note_asset(case, asset)
+            case.notices += asset.notices
             if case.decision.action is Action.FLAG and self.policy.on_flag == "hold":
                 return self._hold(case, asset, manifest)
             pending = delivery.stage(case.record.record_id, asset)
@@ -274,6 +285,15 @@ class Guard:
             self.rooms.quarantine.discard(record_id)
             raise
 
+    def _labelled(self, pixels: Pixels, source: _Source) -> tuple[Pixels, _Source]:
+        """With the visible sign, where the policy wants it; before anything reads the pixels."""
+        if self.policy.manifest.visible_label == "none" or source.origin is Origin.UNKNOWN:
+            return pixels, source
+        from guard.image.label import visibly_labelled
+
+        pixels, alpha = visibly_labelled(pixels, source.alpha)
+        return pixels, dataclasses.replace(source, alpha=alpha, labelled=True)
+
     def _facts(self, case: Case, source: _Source) -> ManifestFacts:
         return ManifestFacts(
             record_id=case.record.record_id,
@@ -288,6 +308,8 @@ class Guard:
             parent=source.parent.data if source.parent is not None else None,
             parent_media_type=source.parent.media_type if source.parent is not None else None,
             screened_by=tuple(sorted({score.detector for score in case.scores})),
+            parent_is_input=not source.opened,
+            labelled=source.labelled,
         )
 
     def _case(self, origin: Origin, **asked: Any) -> Case:

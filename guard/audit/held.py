@@ -53,7 +53,7 @@ class HeldPictures:
         if about.exists():
             raise OutputUnwritable(f"A picture of record {record_id} is in quarantine already.")
         plain = dataclasses.asdict(asset)
-        del plain["bytes"]
+        del plain["bytes"], plain["notices"]
         plain["kept_at"] = datetime.now(UTC).isoformat()
         with writable(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -11,7 +11,11 @@ from guard.types import Fingerprint, Mark, Origin, SignedAsset
 
 @dataclass(frozen=True, slots=True)
 class ManifestFacts:
-    """Everything that a manifest states about one picture. No prompt unless the policy says so."""
+    """Everything that a manifest states about one picture. No prompt unless the policy says so.
+
+    ``parent`` is what the picture was made from: the original that was opened, or with
+    ``parent_is_input`` what a generation started from. ``labelled``: it bears a visible sign.
+    """
 
     record_id: str
     origin: Origin
@@ -26,6 +30,15 @@ class ManifestFacts:
     parent_media_type: str | None = None
     screened_by: tuple[str, ...] = ()
     other_fingerprints: tuple[Fingerprint, ...] = ()
+    parent_is_input: bool = True
+    labelled: bool = False
+
+    @property
+    def opened(self) -> bool:
+        """Whether the picture is its parent, opened and gone on with."""
+        return self.origin is not Origin.GENERATED or (
+            self.parent is not None and not self.parent_is_input
+        )
 
 
 class Signer(Protocol):

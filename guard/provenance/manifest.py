@@ -2,7 +2,8 @@
 
 Nothing is claimed that was not told: only ``origin=generated`` is *created* by a trained
 algorithm; an edited or unknown picture is *opened* from what was handed in, which stays in the
-manifest as its parent. There is no prompt in it unless the facts carry one.
+manifest as its parent. So is a generated picture that came with a manifest of its own: that one
+says how it was made, and is kept. There is no prompt in it unless the facts carry one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import base64
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -44,6 +46,7 @@ _TITLES = {Origin.EDITED: "Edited image", Origin.UNKNOWN: "Image"}
 _NOT_ALLOWED = {"use": "notAllowed"}
 
 
+@cache  # every manifest says it several times, and finding it parses a file
 def software_version() -> str:
     """The installed version of genguard."""
     try:
@@ -111,10 +114,9 @@ def ingredient(facts: ManifestFacts) -> dict[str, Any] | None:
     """What the picture was made from: its parent, or the input of a generation; None for none."""
     if facts.parent is None:
         return None
-    generated = facts.origin is Origin.GENERATED
     return {
-        "title": "Input image" if generated else "Original",
-        "relationship": "inputTo" if generated else "parentOf",
+        "title": "Original" if facts.opened else "Input image",
+        "relationship": "parentOf" if facts.opened else "inputTo",
         "label": PARENT,
     }
 
@@ -128,6 +130,8 @@ def _actions(facts: ManifestFacts) -> dict[str, Any]:
     if facts.screened_by:
         parameters = {"org.genguard.detectors": list(facts.screened_by)}
         actions.append(_action(facts, "org.genguard.screened", parameters=parameters))
+    if facts.labelled:
+        actions.append(_action(facts, "org.genguard.labelled", softwareAgent=_agent()))
     if facts.mark is not None:
         actions.append(_action(facts, "c2pa.watermarked.bound", softwareAgent=_agent()))
     # Whoever edited the picture may have done more than we are told.
@@ -136,12 +140,12 @@ def _actions(facts: ManifestFacts) -> dict[str, Any]:
 
 def _inception(facts: ManifestFacts) -> list[dict[str, Any]]:
     from_parent = {"parameters": {"ingredientIds": [PARENT]}} if facts.parent is not None else {}
-    if facts.origin is Origin.GENERATED:
+    if not facts.opened:
         model = {"softwareAgent": {"name": facts.model}} if facts.model else {}
         created = {"digitalSourceType": TRAINED} | model | from_parent
         return [_action(facts, "c2pa.created", **created)]
     opened = _action(facts, "c2pa.opened", **from_parent)
-    if facts.origin is Origin.UNKNOWN:
+    if facts.origin is not Origin.EDITED:
         return [opened]
     return [opened, _action(facts, "c2pa.edited", digitalSourceType=COMPOSITE)]
 
@@ -177,12 +181,24 @@ def _disclosures(facts: ManifestFacts) -> list[dict[str, Any]]:
     return found
 
 
+def system_of(facts: ManifestFacts) -> tuple[str, str]:
+    """Name and version of the system that made the picture; "" for what is not known.
+
+    Models are named ``NAME@VERSION``, the version being of their weights.
+    """
+    name, _, found = (facts.model or "").rpartition("@")
+    return (name, found) if name else (facts.model or "", "")
+
+
 def _record(facts: ManifestFacts) -> dict[str, Any]:
+    """What California's SB 942 wants disclosed (provider, system, version, time, id), and more."""
+    system, system_version = system_of(facts)
     told = {
         "record_id": facts.record_id,
         "provider": facts.provider,
         "origin": facts.origin.value,
-        "system": facts.model or "genguard",
+        "system": system or "genguard",
+        "system_version": system_version or ("" if system else software_version()),
         "software": f"genguard/{software_version()}",
         "time": timestamp(facts.when),
         "screened_by": list(facts.screened_by),

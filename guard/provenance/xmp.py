@@ -12,7 +12,14 @@ import re
 from xml.sax.saxutils import quoteattr
 
 from guard.provenance.base import ManifestFacts
-from guard.provenance.manifest import TRAINED, software_version, timestamp, title_of
+from guard.provenance.manifest import (
+    COMPOSITE,
+    TRAINED,
+    software_version,
+    system_of,
+    timestamp,
+    title_of,
+)
 from guard.types import Origin
 
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
@@ -30,13 +37,16 @@ _NAMESPACES = {
     "Iptc4xmpExt": IPTC,
     "TC260": TC260,
 }
+_SOURCES = {Origin.GENERATED: TRAINED, Origin.EDITED: COMPOSITE}
+"""Origin → IPTC's word for it. Of an unknown picture nothing is said."""
+
 _BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'  # fixed by the XMP standard
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def xmp_packet(facts: ManifestFacts) -> bytes | None:
-    """The packet (UTF-8), or None for a picture that is not declared generated."""
-    if facts.origin is not Origin.GENERATED:
+    """The packet (UTF-8), or None for a picture that is declared neither generated nor edited."""
+    if facts.origin not in _SOURCES:
         return None
     spaces = " ".join(f"xmlns:{name}={quoteattr(uri)}" for name, uri in _NAMESPACES.items())
     values = "\n  ".join(f"{name}={_attribute(value)}" for name, value in _values(facts).items())
@@ -50,13 +60,13 @@ def xmp_packet(facts: ManifestFacts) -> bytes | None:
 
 
 def _values(facts: ManifestFacts) -> dict[str, str]:
-    system, _, system_version = (facts.model or "").partition("@")
+    system, system_version = system_of(facts)
     values = {
         "dc:identifier": f"urn:uuid:{facts.record_id}",
         "xmp:CreatorTool": f"genguard {software_version()}",
         "xmp:CreateDate": timestamp(facts.when),
         "photoshop:Credit": facts.provider[:VALUE_CHARS],
-        "Iptc4xmpExt:DigitalSourceType": TRAINED,
+        "Iptc4xmpExt:DigitalSourceType": _SOURCES[facts.origin],
         "Iptc4xmpExt:AISystemUsed": system[:VALUE_CHARS],
         "Iptc4xmpExt:AISystemVersionUsed": system_version[:VALUE_CHARS],
         "Iptc4xmpExt:AIPromptInformation": (facts.prompt or "")[:PROMPT_CHARS],
@@ -66,7 +76,7 @@ def _values(facts: ManifestFacts) -> dict[str, str]:
 
 
 def _aigc(facts: ManifestFacts) -> str:
-    """The seven fields of GB 45438-2025, annex E; label 1 says: generated."""
+    """The seven fields of GB 45438-2025, annex E; label 1 says: made or changed by AI."""
     fields = {
         "Label": "1",
         "ContentProducer": facts.provider[:VALUE_CHARS],

@@ -18,6 +18,7 @@ from guard.provenance.manifest import (
     ingredient,
     mark_algorithm,
     software_version,
+    system_of,
     timestamp,
     title_of,
 )
@@ -123,7 +124,8 @@ def test_the_record_says_who_and_what() -> None:
         "record_id": RECORD_ID,
         "provider": "Example Images",
         "origin": "generated",
-        "system": "demo@1f2e3d",
+        "system": "demo",
+        "system_version": "1f2e3d",
         "software": f"genguard/{software_version()}",
         "time": "2026-11-24T12:00:00Z",
         "screened_by": ["opennsfw"],
@@ -135,7 +137,38 @@ def test_an_unnamed_model_is_left_unnamed() -> None:
     assert "softwareAgent" not in found["c2pa.actions.v2"][0]["actions"][0]
     assert "modelName" not in found["c2pa.ai-disclosure"][0]
     assert found["c2pa.ai-disclosure"][0]["modelType"]
-    assert found[RECORD_LABEL][0]["system"] == "genguard"
+    record = found[RECORD_LABEL][0]
+    assert (record["system"], record["system_version"]) == ("genguard", software_version())
+
+
+@pytest.mark.parametrize(
+    ("model", "system"),
+    [
+        ("demo@1f2e3d", ("demo", "1f2e3d")),
+        ("org/name", ("org/name", "")),
+        ("user@host/name@v2", ("user@host/name", "v2")),
+        ("@odd", ("@odd", "")),
+        (None, ("", "")),
+    ],
+)
+def test_system_and_version(model: str | None, system: tuple[str, str]) -> None:
+    assert system_of(facts(model=model)) == system
+
+
+def test_a_generated_picture_that_brings_a_manifest_is_opened() -> None:
+    stated = facts(parent=b"x", parent_is_input=False)
+    (data,) = assertions(stated)["c2pa.actions.v2"]
+    assert data["actions"][0]["action"] == "c2pa.opened"
+    assert "c2pa.edited" not in actions(stated)
+    found = ingredient(stated)
+    assert found is not None
+    assert found["relationship"] == "parentOf"
+    assert assertions(stated)[RECORD_LABEL][0]["origin"] == "generated"
+
+
+def test_a_visible_sign_is_said() -> None:
+    assert "org.genguard.labelled" in actions(facts(labelled=True))
+    assert "org.genguard.labelled" not in actions(facts())
 
 
 def test_a_prompt_only_when_it_is_given() -> None:
@@ -172,4 +205,6 @@ def test_the_version_of_a_tree_that_is_not_installed(monkeypatch: pytest.MonkeyP
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(module, "version", missing)
+    software_version.cache_clear()
     assert software_version() == "0"
+    software_version.cache_clear()

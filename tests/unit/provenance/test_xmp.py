@@ -3,12 +3,11 @@ from __future__ import annotations
 import json
 from xml.etree import ElementTree as ET
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.image.encode import XMP_LIMIT
-from guard.provenance.manifest import TRAINED
+from guard.provenance.manifest import COMPOSITE, TRAINED
 from guard.provenance.xmp import IPTC, TC260, xmp_packet
 from guard.types import Origin
 
@@ -55,9 +54,16 @@ def test_empty_values_are_left_out() -> None:
     assert b"AISystem" not in packet
 
 
-@pytest.mark.parametrize("origin", [Origin.EDITED, Origin.UNKNOWN])
-def test_only_generated_pictures_are_labelled(origin: Origin) -> None:
-    assert xmp_packet(facts(origin, parent=b"x")) is None
+def test_an_edited_picture_is_a_composite() -> None:
+    packet = xmp_packet(facts(Origin.EDITED, parent=b"x"))
+    assert packet is not None
+    found = description(packet)
+    assert found.get(f"{{{IPTC}}}DigitalSourceType") == COMPOSITE
+    assert json.loads(found.get(f"{{{TC260}}}AIGC") or "")["Label"] == "1"
+
+
+def test_of_an_unknown_picture_nothing_is_said() -> None:
+    assert xmp_packet(facts(Origin.UNKNOWN, parent=b"x")) is None
 
 
 @given(

@@ -77,10 +77,10 @@ def _demo(run: Run) -> str:
 
 
 def _keys(run: Run) -> str:
-    from guard.provenance.keys import load_signing_keys
+    from guard.assemble import build_claim_key
+    from guard.provenance.claim_key import Credentials
 
-    settings = run.settings
-    keys = load_signing_keys(settings.home, settings.signing_certificate, settings.signing_key)
+    keys = Credentials(build_claim_key(run.settings).chain)
     kind = "development only" if keys.development else "production"
     return f"{kind}, expires {keys.expires:%Y-%m-%d}"
 

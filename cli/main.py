@@ -22,6 +22,7 @@ from . import (
     protect,
     review,
     screen,
+    timestamps,
     trust,
     verify,
     watermark,
@@ -71,7 +72,7 @@ def _globals(
 
 for room in (demo, generate, screen, classify, protect, verify, doctor):
     room.register(app)
-for noun in (watermark, audit, review, lists, policy, keys, trust, models):
+for noun in (watermark, audit, review, lists, policy, keys, timestamps, trust, models):
     noun.register(app)
 
 

@@ -37,9 +37,12 @@ def resolve_policy(policy: str | Path | Policy | None, settings: Settings) -> Po
     return load_policy(policy if policy is not None else settings.policy)
 
 
-def build_rooms(policy: Policy, settings: Settings) -> Rooms:
+def build_rooms(
+    policy: Policy, settings: Settings, *, signing_key: ClaimKey | None = None
+) -> Rooms:
     """Every room of a guard. Heavy models open at their first use, inside their stage.
 
+    ``signing_key`` signs instead of the key that the settings name: a key service's, for one.
     Raises InvalidConfiguration, DetectorUnavailable or AuditUnavailable.
     """
     from guard.rooms import Rooms
@@ -49,7 +52,7 @@ def build_rooms(policy: Policy, settings: Settings) -> Rooms:
         open_generator=GeneratorCabinet(settings).open,
         classifier=build_classifier(policy, settings),
         watermark=build_watermark(policy, settings),
-        signer=build_signer(settings, policy),
+        signer=build_signer(settings, policy, signing_key),
         log=build_log(settings),
         quarantine=build_quarantine(settings),
     )
@@ -138,7 +141,9 @@ def _revealed(setting: SecretStr | None) -> str | None:
     return setting.get_secret_value() if setting is not None else None
 
 
-def build_signer(settings: Settings, policy: Policy | None = None) -> Signer:
+def build_signer(
+    settings: Settings, policy: Policy | None = None, signing_key: ClaimKey | None = None
+) -> Signer:
     """The C2PA signer, with the services that settings and policy name.
 
     Raises KeyInvalid when there is no key, SettingsInvalid for a bad address, SigningKeyUnavailable
@@ -148,7 +153,7 @@ def build_signer(settings: Settings, policy: Policy | None = None) -> Signer:
     from guard.provenance.sign import C2paSigner
     from guard.provenance.trust import load_trust
 
-    key = build_claim_key(settings)
+    key = signing_key or build_claim_key(settings)
     stated = policy.manifest if policy is not None else ManifestSettings()
     return C2paSigner(key, build_services(settings, stated, key), load_trust(settings.home))
 
@@ -206,11 +211,15 @@ def build_quarantine(settings: Settings) -> HeldPictures:
 
 def build_verifier(policy: Policy, settings: Settings) -> Verifier:
     """A verifier that knows this home's keys, trust lists and records."""
+    from guard.provenance.late_stamps import StampQueue
     from guard.provenance.trust import load_trust
     from guard.verify.suspect import Verifier
 
     return Verifier(
-        load_trust(settings.home), build_watermark(policy, settings), build_log(settings)
+        load_trust(settings.home),
+        build_watermark(policy, settings),
+        build_log(settings),
+        StampQueue(settings.home).completed,
     )
 
 

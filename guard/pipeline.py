@@ -52,6 +52,8 @@ from guard.version import __version__
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from guard.provenance.claim_key import ClaimKey
+
 IN_MEMORY = Delivery()
 """PNG bytes in the outcome, nothing on disk."""
 
@@ -90,9 +92,16 @@ class Guard:
 
     @classmethod
     def from_settings(
-        cls, policy: str | Path | Policy | None = None, settings: Settings | None = None
+        cls,
+        policy: str | Path | Policy | None = None,
+        settings: Settings | None = None,
+        *,
+        signing_key: ClaimKey | None = None,
     ) -> Self:
         """A guard from ``GUARD_…`` settings and a policy's name, file or value.
+
+        ``signing_key`` signs manifests instead of the key that the settings name, such as a
+        :class:`guard.provenance.claim_key.CallbackKey` for a key service.
 
         Raises InvalidConfiguration (PolicyInvalid, SettingsInvalid, KeyInvalid) or
         AuditUnavailable.
@@ -101,7 +110,8 @@ class Guard:
 
         settings = settings or Settings.load()
         chosen = resolve_policy(policy, settings)
-        return cls(chosen, build_rooms(chosen, settings), StageLimits.from_settings(settings))
+        rooms = build_rooms(chosen, settings, signing_key=signing_key)
+        return cls(chosen, rooms, StageLimits.from_settings(settings))
 
     # -- questions that leave no record ------------------------------------------------------
 

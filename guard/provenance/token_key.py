@@ -131,8 +131,7 @@ def _connect(pkcs11: Any, address: TokenAddress, pin: str | None) -> Any:
         wanted = {"token_label": address.token, "token_serial": address.serial}
         given = {name: value for name, value in wanted.items() if value is not None}
         token = pkcs11.lib(address.module).get_token(**given)
-        session = token.open(user_pin=pin) if pin is not None else token.open()
-        return session.get_key(
+        return _session(pkcs11, token, pin).get_key(
             object_class=pkcs11.ObjectClass.PRIVATE_KEY, label=address.label, id=address.id
         )
     except (pkcs11.PinIncorrect, pkcs11.PinLenRange, pkcs11.PinInvalid, pkcs11.PinLocked) as error:
@@ -148,6 +147,16 @@ def _connect(pkcs11: Any, address: TokenAddress, pin: str | None) -> Any:
         ) from error
     except (pkcs11.PKCS11Error, OSError) as error:
         raise _unavailable(error) from error
+
+
+def _session(pkcs11: Any, token: Any, pin: str | None) -> Any:
+    """Logged in. One login counts for the whole process: a second is an error to the token."""
+    if pin is None:
+        return token.open()
+    try:
+        return token.open(user_pin=pin)
+    except pkcs11.UserAlreadyLoggedIn:
+        return token.open()
 
 
 def _prepared(algorithm: str, message: bytes) -> bytes:

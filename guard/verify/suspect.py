@@ -60,12 +60,20 @@ class Verifier:
 
     ``log`` None: no record can be consulted, so ``recovered`` is out of reach. Raises nothing
     but GuardError: InvalidImage for what is not a picture, Unavailable when a part is broken.
+    ``completed`` adds to a kept manifest store the time-stamp that came after it was kept.
     """
 
-    def __init__(self, trust: TrustList, watermark: Watermark, log: AuditLog | None) -> None:
+    def __init__(
+        self,
+        trust: TrustList,
+        watermark: Watermark,
+        log: AuditLog | None,
+        completed: Callable[[bytes], bytes] = bytes,
+    ) -> None:
         self._trust = trust
         self._watermark = watermark
         self._log = log
+        self._completed = completed
 
     def examine(self, source: bytes | str | Path | Image) -> VerificationReport:
         """The report on one picture. Raises InvalidImage."""
@@ -124,7 +132,7 @@ class Verifier:
     def _restore(self, stored: StoredRecord | None) -> ManifestReading | None:
         if stored is None or stored.manifest is None:
             return None
-        store, record = stored.manifest, stored.record
+        store, record = self._completed(stored.manifest), stored.record
         media_type = record.media_type or "image/png"
         reading = _or_none(lambda: examine_stored(store, media_type, self._trust))
         if reading is None or stored.registered_at is None:

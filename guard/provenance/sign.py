@@ -34,7 +34,7 @@ from guard.provenance.envelope import (
 )
 from guard.provenance.manifest import definition, ingredient, soft_bindings
 from guard.provenance.read import WRONG_USAGE, ManifestReading, read_manifest
-from guard.provenance.scaffold import Draft, Part, draft
+from guard.provenance.scaffold import ROOM_STEP, Draft, Part, draft
 from guard.provenance.services import NO_STAMP, Services
 from guard.provenance.signatures import signature_size
 from guard.provenance.trust import TrustList, anchors_of, may_sign_claims
@@ -136,15 +136,15 @@ class C2paSigner:
         values = {placeholder(len(value)): value for _, value in soft_bindings(facts)}
         stated = definition(facts, media_type, tuple(values))
         for attempt in range(_ATTEMPTS):
-            filled = replace(self._bare, revocation=answers)
-            room = filled.size + SMALLEST_PAD + self._stamp_room
+            later = self._stamp_room
+            room = replace(self._bare, revocation=answers).size + SMALLEST_PAD + later
             built = draft(encoded, stated, _part(facts), room=room, trust=self._trust)
             try:
                 return self._seal(built, media_type, values, (answers, notices))
             except EnvelopeTooSmall as error:
                 if attempt == _ATTEMPTS - 1:
                     raise _misbehaved(f"The manifest cannot be completed: {error}.") from error
-                self._stamp_room += error.missing
+                self._stamp_room = max(self._stamp_room, later + error.missing + ROOM_STEP)
             except ValueError as error:
                 raise _misbehaved(f"The manifest cannot be completed: {error}.") from error
         raise AssertionError("unreachable")  # pragma: no cover

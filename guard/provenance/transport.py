@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from guard.errors import SettingsInvalid
@@ -44,9 +45,10 @@ def _limited(response: object) -> bytes:
 
 def host_of(url: str, setting: str) -> str:
     """The host in a setting's address, without user and password. Raises SettingsInvalid."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise SettingsInvalid(
-            f"{setting}: {url!r} is not an http(s) address.", hint=f"Correct or unset {setting}."
-        )
-    return parts.hostname
+    with suppress(ValueError):  # brackets that do not close
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"} and parts.hostname:
+            return parts.hostname
+    raise SettingsInvalid(
+        f"{setting}: {url!r} is not an http(s) address.", hint=f"Correct or unset {setting}."
+    )

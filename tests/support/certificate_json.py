@@ -55,10 +55,9 @@ def described_request(request: x509.CertificateSigningRequest) -> dict[str, Any]
         "format": "csr",
         "decoded": {
             "certificationRequestInfo": {
-                "version": {"value": 0},
+                "version": 0,
                 "subject": _name(request.subject),
                 "subjectPublicKeyInfo": {"publicKey": _key(request.public_key())},
-                "attributes": [],
                 "requestedExtensions": extensions(request.extensions),
             },
             "signatureAlgorithm": {

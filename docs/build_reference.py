@@ -127,6 +127,12 @@ MEANINGS = {
     "mark_secret": "Secret of the watermark in hex, in place of the file in the home.",
     "retired_mark_secrets": "Earlier secrets in hex, commas between them: marks of theirs are still"
     " read. Those in the home are read as well.",
+    "server_token": "Bearer token with which `guard serve` takes changes; none: it takes none.",
+    "server_url": "Where clients reach the service, for receipts and discovery.",
+    "server_reference_hosts": "Hosts, commas between them, that pictures may be fetched from for"
+    " `/matches/byReference`; none: it is off.",
+    "server_max_bytes": "Longest picture or manifest store that the service takes.",
+    "server_requests_per_minute": "Look-ups that one client may make; a picture counts ten.",
     "prompt_seconds": "Time limit of prompt screening.",
     "generate_seconds": "Time limit of the generator, loading included.",
     "classify_seconds": "Time limit of the classifiers.",

@@ -32,6 +32,12 @@ class Settings(BaseSettings):
     mark_secret: SecretStr | None = None
     retired_mark_secrets: SecretStr | None = None
 
+    server_token: SecretStr | None = None
+    server_url: str = ""
+    server_reference_hosts: str = ""
+    server_max_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
+    server_requests_per_minute: int = Field(default=120, ge=1)
+
     prompt_seconds: float = Field(default=10.0, gt=0)
     generate_seconds: float = Field(default=600.0, gt=0)
     classify_seconds: float = Field(default=120.0, gt=0)

@@ -243,21 +243,16 @@ class Reader:
         kept = table("soft_binding")
         statement = (
             select(kept.c.manifest_id)
-            .where(kept.c.algorithm == algorithm, kept.c.value == value)
+            .where(kept.c.algorithm == algorithm, kept.c.value == value, kept.c.manifest_id != "")
             .order_by(kept.c.number)
             .limit(limit)
         )
         return [row[0] for row in self._connection.execute(statement)]
 
-    def bindings_of(self, manifest_id: str) -> list[tuple[str, bytes]]:
-        """(algorithm, value) of the soft bindings that a manifest was handed in with."""
+    def binding_at(self, number: int) -> str | None:
+        """The manifest that the handed-in soft binding of this number leads to; empty for none."""
         kept = table("soft_binding")
-        statement = (
-            select(kept.c.algorithm, kept.c.value)
-            .where(kept.c.manifest_id == manifest_id)
-            .order_by(kept.c.number)
-        )
-        return [(row[0], bytes(row[1])) for row in self._connection.execute(statement)]
+        return self._text(select(kept.c.manifest_id).where(kept.c.number == number))
 
     def bindings_after(self, algorithm: str, number: int, limit: int) -> list[tuple[int, bytes]]:
         """(number, value) of handed-in soft bindings of an algorithm, from behind ``number``."""

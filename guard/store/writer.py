@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from guard.errors import AuditUnavailable
 from guard.store.reader import Reader
@@ -121,10 +121,12 @@ class Writer(Reader):
         self._insert("soft_binding", [values | {"value": value, "at_us": at_us}])
 
     def remove_bindings(self, algorithm: str, value: bytes) -> None:
-        """Forget which manifests that were handed in a value leads to."""
+        """Let a value lead to no manifest any more. Rows stay: their numbers are used once."""
         kept = table("soft_binding")
         self._connection.execute(
-            delete(kept).where(kept.c.algorithm == algorithm, kept.c.value == value)
+            update(kept)
+            .where(kept.c.algorithm == algorithm, kept.c.value == value)
+            .values(manifest_id="")
         )
 
     def add_list_changes(self, changes: Sequence[ListChange]) -> int:

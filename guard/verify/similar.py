@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from guard.audit.base import AuditLog, Similar, StoredRecord
+from guard.audit.base import AuditLog, StoredRecord
 from guard.audit.record import fingerprints as recorded
 from guard.image.fingerprint import distance, distinctiveness, fingerprints, variants
 from guard.types import Fingerprint, Pixels
@@ -35,13 +35,26 @@ CANDIDATES = 8
 class Lookalike:
     """A record near a suspect: by which fingerprint of it, how near, and in which position.
 
-    ``position`` 0: as it stands; 1–7: as in :func:`guard.image.fingerprint.variants`.
+    ``position`` 0: as it stands; 1–7: as in :func:`guard.image.fingerprint.variants`. ``prints``:
+    all fingerprints of the suspect in that position.
     """
 
     stored: StoredRecord
     print: Fingerprint
     bits_apart: int
     position: int = 0
+    prints: tuple[Fingerprint, ...] = ()
+
+    @property
+    def near(self) -> tuple[tuple[Fingerprint, int], ...]:
+        """Each fingerprint that alone would lead here, and how many bits it is apart."""
+        theirs = {one.algorithm: one for one in recorded(self.stored.record)}
+        apart = [
+            (one, distance(one, theirs[one.algorithm]))
+            for one in self.prints
+            if one.algorithm in theirs
+        ]
+        return tuple((one, bits) for one, bits in apart if bits <= SAME_PICTURE)
 
 
 def find_lookalike(log: AuditLog, pixels: Pixels) -> Lookalike | None:
@@ -68,17 +81,13 @@ def _matching(
     asked = [(one, position) for row in prints for position, one in enumerate(row)]
     questions = [one for one, _ in asked]
     found = log.find_similar(questions, SAME_PICTURE, max(limit, CANDIDATES))
-    kept = [
-        Lookalike(near.stored, *_of(asked[near.asked], near))
-        for near in found
-        if agrees(near.stored, [row[asked[near.asked][1]] for row in prints])
-    ]
+    kept: list[Lookalike] = []
+    for near in found:
+        print_, position = asked[near.asked]
+        there = tuple(row[position] for row in prints)
+        if agrees(near.stored, there):
+            kept.append(Lookalike(near.stored, print_, near.distance, position, there))
     return tuple(kept[:limit])
-
-
-def _of(asked: tuple[Fingerprint, int], near: Similar) -> tuple[Fingerprint, int, int]:
-    print_, position = asked
-    return print_, near.distance, position
 
 
 def agrees(stored: StoredRecord, prints: Sequence[Fingerprint]) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from guard.errors import InvalidInput
+from guard.errors import InvalidInput, KeyInvalid
 
 from .command import Run
 from .exits import Exit
@@ -88,10 +88,14 @@ def in_force(settings: Settings) -> Any:
             pkcs11_uri=settings.pkcs11_uri,
             pkcs11_pin=_secret(settings.pkcs11_pin),
         )
-    named = settings.signing_certificate is not None or settings.signing_key is not None
+    if (settings.signing_certificate is None) != (settings.signing_key is None):
+        raise KeyInvalid(
+            "Of signing certificate and signing key only one is set.",
+            hint="Set both GUARD_SIGNING_CERTIFICATE and GUARD_SIGNING_KEY, or neither.",
+        )
     return InForce(
         settings.signing_certificate or own / "signing.pem",
-        settings.signing_key if named else own / "signing.key",
+        settings.signing_key or own / "signing.key",
         _secret(settings.signing_key_passphrase),
     )
 
@@ -229,10 +233,15 @@ def _passphrase(run: Run) -> str:
     told = _secret(run.settings.signing_key_passphrase)
     if told:
         return told
-    if run.out.as_json or not run.out.messages.is_terminal:
+    if not somebody_looks_on(run):
         raise InvalidInput("There is no passphrase to lock the key by.", hint=f"Set {PASSPHRASE}.")
     asked: str = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=True, err=True)
     return asked
+
+
+def somebody_looks_on(run: Run) -> bool:
+    """Whether there is anybody to ask."""
+    return run.out.messages.is_terminal and not run.out.as_json
 
 
 def _next_steps(files: RequestFiles, *, named: bool) -> list[str]:

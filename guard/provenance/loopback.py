@@ -37,6 +37,9 @@ MAX_REQUEST = 64 * 1024
 WAIT_SECONDS = 60.0
 """The longest that a slow answer is held back; it is given up when the services stop."""
 
+_POLL_SECONDS = 0.02
+"""How often they look whether they are to stop: tests start and stop them by the dozen."""
+
 _KINDS = {TSA_PATH: "application/timestamp-reply", OCSP_PATH: "application/ocsp-response"}
 _WRONG_NONCE = 0x5EED
 _WRONG_NONCE_BYTES = b"not the nonce asked"
@@ -114,7 +117,9 @@ class DevelopmentServices:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL_SECONDS,), daemon=True
+        )
         self._thread.start()
         return self
 

@@ -15,7 +15,7 @@ from guard.audit.base import AuditLog, StoredRecord
 from guard.errors import GuardError
 from guard.image.decode import Decoded, load
 from guard.image.fingerprint import distance, fingerprint
-from guard.provenance.labels import read_labels
+from guard.provenance.labels import claimed_labels, read_labels
 from guard.provenance.read import ManifestReading, examine_manifest, examine_stored
 from guard.provenance.recorded import Registered, in_force_when_registered
 from guard.provenance.trust import TrustList
@@ -107,6 +107,7 @@ class Verifier:
             restored=self._restore(stored),
             labels=(
                 *read_labels(picture.data, picture.media_type),
+                *claimed_labels(reading),
                 *self._foreign_marks(picture),
             ),
         )

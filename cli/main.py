@@ -22,6 +22,7 @@ from . import (
     protect,
     review,
     screen,
+    serve,
     timestamps,
     trust,
     verify,
@@ -70,7 +71,7 @@ def _globals(
     ctx.obj = {"policy": policy, "database": database, "home": home, "as_json": as_json}
 
 
-for room in (demo, generate, screen, classify, protect, verify, doctor):
+for room in (demo, generate, screen, classify, protect, verify, serve, doctor):
     room.register(app)
 for noun in (watermark, audit, review, lists, policy, keys, timestamps, trust, models):
     noun.register(app)

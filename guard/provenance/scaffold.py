@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 ROOM_STEP = 512
 """Boxes are made in steps of so many bytes, so that few scaffolds serve every need."""
 
+_LISTS = "urn:genguard:trust:lists"
+"""What a manifest says of the lists by which an original's was judged: not what they are called."""
+
 _SIGNED_FOR_NOBODY = "genguard scaffold (signs for nobody)"
 _FILLER = x509.ObjectIdentifier("2.25.329800735698586629295641978511506172918")  # X.667: a UUID's
 _YEARS = timedelta(days=36500)  # it is used for as long as the process runs
@@ -133,13 +136,11 @@ def _context(trust: TrustList) -> Context:
     """For building only: what comes out is verified elsewhere, as a whole."""
     from c2pa import Context
 
+    anchors = "".join(one.pem for one in trust.lists)
     settings: dict[str, Any] = {
         "trust": {
             "trust_config": "\n".join(CLAIM_SIGNER_USAGES),
-            "anchors": [
-                {"trust_anchors": one.pem, "trust_kind": "manifest", "trust_uri": one.uri}
-                for one in trust.lists
-            ],
+            "anchors": [{"trust_anchors": anchors, "trust_kind": "manifest", "trust_uri": _LISTS}],
         },
         "verify": {"verify_after_sign": False, "remote_manifest_fetch": False},
         "core": {"allowed_network_hosts": []},

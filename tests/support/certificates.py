@@ -14,8 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from guard.provenance import pki as kinds
@@ -72,10 +74,16 @@ class Lab:
         return Stamp(by or self.pki.tsa, now() - days_ago * DAY, broken)
 
     def answer(
-        self, status: str, *, by: Credential | None = None, revoked_days_ago: float = 1
+        self,
+        status: str,
+        *,
+        by: Credential | None = None,
+        revoked_days_ago: float = 1,
+        days_ago: float = 0,
     ) -> bytes:
-        """An OCSP answer about the signer; by the delegated responder unless told otherwise."""
-        told = OcspAnswer(status, revoked_at=now() - revoked_days_ago * DAY)
+        """An OCSP answer about the signer, given ``days_ago``; by the delegated responder."""
+        when = now() - days_ago * DAY
+        told = OcspAnswer(status, when=when, revoked_at=when - revoked_days_ago * DAY)
         certificate, issuer = self.pki.signer.certificate, self.pki.issuing.certificate
         return answer_about(certificate, issuer, by or self.pki.responder, told)
 
@@ -134,6 +142,16 @@ def _alike(lab: Lab) -> bytes:
     """The known issuer's name, another's key."""
     chain = (lab.foreign.signer.certificate, lab.pki.issuing.certificate)
     return signed_by(lab.foreign.signer, chain=chain)
+
+
+@cache
+def _rsa(bits: int) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, bits)
+
+
+def _issuer_expired(lab: Lab) -> bytes:
+    old = kinds.ISSUING_CA.but(start=now() - 300 * DAY, valid_days=200)
+    return signed_by(kinds.issue(kinds.SIGNER, kinds.issue(old, lab.pki.root)))
 
 
 CASES: Mapping[str, Case] = {
@@ -214,6 +232,36 @@ CASES: Mapping[str, Case] = {
         "revoked ten days ago, time-stamped five days ago",
         lambda lab: _revoked(lab, 10, stamped_days_ago=5),
     ),
+    "revoked_after_stamp": Case(
+        EITHER,
+        "time-stamped five days ago, revoked yesterday: the key may have been lost before",
+        lambda lab: _revoked(lab, 1, stamped_days_ago=5),
+    ),
+    "revoked_long_ago": Case(
+        WRONG,
+        "the answer that says revoked is out of date: what is revoked stays so",
+        lambda lab: signed_by(lab.pki.signer, ocsp=(lab.answer("revoked", days_ago=60),)),
+    ),
+    "revoked_beside_good": Case(
+        WRONG,
+        "an older answer says good, a newer one revoked",
+        lambda lab: signed_by(
+            lab.pki.signer, ocsp=(lab.answer("good", days_ago=2), lab.answer("revoked"))
+        ),
+    ),
+    "ocsp_unknown": Case(
+        EITHER, "the responder does not know the certificate", _stapled("unknown")
+    ),
+    "ocsp_of_another": Case(
+        RIGHT,
+        "the answer that says revoked is about another certificate",
+        lambda lab: signed_by(lab.leaf(), ocsp=(lab.answer("revoked"),)),
+    ),
+    "ocsp_broken": Case(
+        RIGHT,
+        "what is stapled is no OCSP answer",
+        lambda lab: signed_by(lab.pki.signer, ocsp=(b"\x30\x03\x02\x01",)),
+    ),
     "revoked_by_stranger": Case(
         RIGHT,
         "somebody who is not the issuer says revoked: that proves nothing",
@@ -243,6 +291,7 @@ CASES: Mapping[str, Case] = {
     "tsa_signs": Case(
         WRONG, "a time-stamping authority signed the claim", lambda lab: signed_by(lab.pki.tsa)
     ),
+    "issuer_expired": Case(WRONG, "its issuer expired", _issuer_expired),
     "issued_by_leaf": Case(WRONG, "issued by a certificate that is no CA", _under(kinds.SIGNER)),
     "path_too_long": Case(
         WRONG, "a CA more than the issuing CA allows below it", _under(kinds.ISSUING_CA)
@@ -258,6 +307,11 @@ CASES: Mapping[str, Case] = {
     "eku_stamping": _usage(WRONG, ExtendedKeyUsageOID.TIME_STAMPING),
     "eku_ocsp": _usage(WRONG, ExtendedKeyUsageOID.OCSP_SIGNING),
     "eku_email_and_stamping": _usage(WRONG, EMAIL, ExtendedKeyUsageOID.TIME_STAMPING),
+    # -- keys --------------------------------------------------------------------------------
+    "ps256": Case(RIGHT, "an RSA key", lambda lab: signed_by(lab.pki.issue(key=_rsa(3072)))),
+    "rsa_weak": Case(
+        WRONG, "an RSA key of 1,024 bits", lambda lab: signed_by(lab.pki.issue(key=_rsa(1024)))
+    ),
     # -- extensions --------------------------------------------------------------------------
     "ca_signs": _leaf(WRONG, "a CA signed the claim", ca=True, path_length=0),
     "no_signature_usage": _leaf(

@@ -1,0 +1,69 @@
+"""Every way in which a signer's certificate can be right or wrong: who is trusted, and who not."""
+
+from __future__ import annotations
+
+import pytest
+
+from guard.provenance.container import extract_manifest_store
+from guard.provenance.cose import active_label, signer_certificate
+from guard.provenance.doctor import AnchorList, examine, parse_certificates
+from guard.provenance.read import read_manifest
+from guard.provenance.trust import TrustList, anchors_of
+from tests.support.certificates import CASES, Lab
+from tests.support.resigning import signed_by
+
+STRICTER = {"eku_documents", "eku_claims"}
+"""This verifier trusts them; those that go by c2pa's own list of usages do not."""
+
+
+@pytest.fixture(scope="module")
+def lab() -> Lab:
+    return Lab()
+
+
+@pytest.fixture(scope="module")
+def trust(lab: Lab) -> TrustList:
+    claims = anchors_of("known", lab.claim_anchors, date="", uri="urn:test:claims")
+    clocks = anchors_of("clocks", lab.tsa_anchors, date="", uri="urn:test:clocks")
+    return TrustList((claims,), (clocks,))
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_only_the_right_ones_are_trusted(name: str, lab: Lab, trust: TrustList) -> None:
+    case = CASES[name]
+    file = case.file(lab)
+    reading = read_manifest(file, "image/png", trust)
+    assert reading is not None
+    if case.trusted is not None:
+        assert (reading.state == "trusted") == case.trusted, (case.why, reading.problems)
+    if reading.state == "trusted":
+        assert reading.trust_list == "known"
+    assert not [one for one in reading.problems if "Hash" in one or "hashedURI" in one]
+    assert extract_manifest_store(file, "image/png") is not None
+
+
+@pytest.mark.parametrize("media_type", ["image/jpeg", "image/webp", "image/tiff"])
+def test_other_formats(media_type: str, lab: Lab, trust: TrustList) -> None:
+    good = signed_by(lab.pki.signer, stamp=lab.stamp(0), media_type=media_type)
+    reading = read_manifest(good, media_type, trust)
+    assert reading is not None
+    assert reading.state == "trusted"
+
+
+def test_the_doctor_refuses_what_verifiers_refuse(lab: Lab) -> None:
+    """What is wrong with a certificate itself is an error before anything is signed with it."""
+    anchors = [AnchorList("known", parse_certificates(lab.claim_anchors, "root"))]
+    seen = 0
+    for name, case in CASES.items():
+        if not name.startswith(("good", "eku_", "ca_", "no_", "expired", "not_yet")):
+            continue
+        store = extract_manifest_store(case.file(lab), "image/png") or b""
+        leaf = signer_certificate(store, active_label(store))
+        assert leaf is not None
+        found = examine((leaf, lab.pki.issuing.certificate), anchors=anchors)
+        seen += 1
+        if name in STRICTER or name.startswith("expired"):
+            assert not found.valid, name
+        else:
+            assert found.valid == case.trusted, (name, found.findings)
+    assert seen > 20

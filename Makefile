@@ -3,7 +3,7 @@ PYTHON ?= .venv/bin/python
 BIN := $(dir $(PYTHON))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-fast lint format docs bench-demo bench-screen bench-watermark bench-audit bench-overhead wheel nightly clean
+.PHONY: help setup test test-fast lint format docs bench-demo bench-screen bench-watermark bench-provenance bench-audit bench-overhead wheel nightly clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -35,6 +35,11 @@ bench-screen:  ## prompt screening beside its peers: caught, falsely caught, eva
 bench-watermark:  ## the mark: survival, false positives, visibility
 	$(PYTHON) tests/benchmarks/bench_watermark.py
 
+bench-provenance:  ## manifests: signing, verdicts, recovery, beside plain c2pa and its peers
+	$(PYTHON) tests/benchmarks/bench_provenance.py
+	$(PYTHON) tests/benchmarks/bench_provenance_verify.py
+	$(PYTHON) tests/benchmarks/bench_recovery.py
+
 bench-audit:  ## the log: rows a second, recovery after kills
 	$(PYTHON) tests/benchmarks/bench_audit.py
 
@@ -45,7 +50,7 @@ wheel:  ## sdist and wheel in dist/
 	$(PYTHON) -m build
 
 nightly:  ## everything that takes longer than .ci/run may
-	$(MAKE) lint test bench-demo bench-screen bench-watermark bench-audit bench-overhead
+	$(MAKE) lint test bench-demo bench-screen bench-watermark bench-provenance bench-audit bench-overhead
 
 clean:  ## what builds and tests leave behind; .venv stays
 	rm -rf build dist *.egg-info .coverage* htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

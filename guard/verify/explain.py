@@ -1,49 +1,74 @@
-"""A verdict in a sentence or two for a person: what was found, and what that does not mean."""
+"""A verdict in a few sentences for a person: what was found, and what that does not mean."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from guard.provenance.read import ManifestReading
 from guard.types import Event, VerdictName
+from guard.verify.words import because, revoked_on, since, who
 
 if TYPE_CHECKING:
     from guard.verify.suspect import Evidence
 
-HARD_BINDING = "It was changed after it was signed: its content no longer matches its manifest."
 NOTHING = (
     "No manifest, no mark of a known key, no similar picture on record and no label was found. "
     "That does not mean that the picture is not AI-made: all of these can be removed."
 )
+ANYONE = "anyone can make such a certificate"
 
 
 def explain(verdict: VerdictName, evidence: Evidence) -> str:
     """The explanation that goes with ``verdict``."""
-    return _SENTENCES[verdict](evidence) + _agreement(verdict, evidence)
+    parts = [_SENTENCES[verdict](evidence), _agreement(verdict, evidence), _engines(evidence)]
+    return " ".join(part for part in parts if part)
 
 
 def _altered(evidence: Evidence) -> str:
-    if evidence.reading is None or evidence.reading.state != "invalid":
+    reading = evidence.reading
+    if reading is None or reading.state != "invalid":
         return (
             "The mark in this picture belongs to a record of a different picture: the mark was "
             "copied here, or the picture was painted over."
         )
-    if evidence.reading.hard_binding_only:
-        return HARD_BINDING
-    return f"Its manifest does not verify ({', '.join(evidence.reading.problems) or 'invalid'})."
+    if reading.hard_binding_only:
+        return (
+            f"Its content does not match its manifest, signed by {who(reading)}{since(reading)}: "
+            "it was changed after it was signed, or the manifest is another picture's. Who changed "
+            "it, and how much, the manifest cannot say."
+        )
+    return f"Its manifest does not verify: {because(reading)}."
 
 
 def _trusted(evidence: Evidence) -> str:
-    assert evidence.reading is not None  # noqa: S101  # judge() looked
-    reading = evidence.reading
-    return f"Its manifest is intact and signed by {reading.signer}, who is in {reading.trust_list}."
+    reading = _reading(evidence)
+    made = f" It says that the picture was made {_source(reading)}." if _source(reading) else ""
+    return (
+        f"Its manifest is intact and signed by {who(reading)}{since(reading)}, who is in "
+        f"{reading.trust_list}.{made}"
+    )
 
 
 def _unknown_signer(evidence: Evidence) -> str:
-    assert evidence.reading is not None  # noqa: S101  # judge() looked
-    return (
-        f"Its manifest is intact, but its signer ({evidence.reading.signer}) is in no trust list "
-        "here: anyone can make such a certificate."
-    )
+    reading = _reading(evidence)
+    intact = f"Its manifest is intact: nothing was changed since {who(reading)} signed it."
+    if reading.revoked is not None:
+        return (
+            f"{intact} But the certificate was revoked on {revoked_on(reading)}: its key may be in "
+            "other hands, so the name proves nothing."
+        )
+    if "signingCredential.expired" in reading.problems:
+        return (
+            f"{intact} But the certificate is outside its time, and no trusted time-stamp shows "
+            "that it was in force when it signed, so the name is not certain."
+        )
+    if "signingCredential.invalid" in reading.problems:
+        return (
+            f"{intact} But that certificate is not one that may sign pictures, so the name "
+            "proves nothing."
+        )
+    return f"{intact} But that signer is in no trust list here: {ANYONE}."
 
 
 def _recovered(evidence: Evidence) -> str:
@@ -69,8 +94,24 @@ def _marked(evidence: Evidence) -> str:
 
 
 def _label_only(evidence: Evidence) -> str:
-    kinds = sorted({str(label.get("kind", "label")) for label in evidence.labels})
-    return f"Only unproven labels were found ({', '.join(kinds)}): anyone can add or copy them."
+    named = sorted({_labelled(label) for label in evidence.labels})
+    return f"Only unproven labels were found ({'; '.join(named)}): anyone can add or copy them."
+
+
+def _labelled(label: Mapping[str, Any]) -> str:
+    kind = _KINDS.get(str(label.get("kind")), str(label.get("kind", "label")))
+    return f"{kind}, {label['source']}" if label.get("source") else kind
+
+
+_KINDS = {
+    "digital_source_type": "a source type that names an algorithm",
+    "ai_system": "the name of an AI system",
+    "aigc_label": "the Chinese AI label",
+    "generator_text": "the notes of a generator",
+    "remote_manifest": "a link to a manifest elsewhere, which was not followed",
+    "c2pa_claim": "a manifest's claim",
+    "watermark": "another maker's watermark",
+}
 
 
 def _agreement(verdict: VerdictName, evidence: Evidence) -> str:
@@ -81,8 +122,39 @@ def _agreement(verdict: VerdictName, evidence: Evidence) -> str:
         return ""
     record = evidence.stored.record.record_id if evidence.stored is not None else None
     if record is None:
-        return " It also carries a mark of a key of ours."
-    return f" Its invisible mark leads to record {record} here."
+        return "It also carries a mark of a key of ours."
+    return f"Its invisible mark leads to record {record} here."
+
+
+def _engines(evidence: Evidence) -> str:
+    """Where two engines read the manifest differently, or one could not read it at all."""
+    reading = evidence.reading
+    if reading is None or reading.agreement is True or not reading.engines:
+        return ""
+    if reading.agreement is False:
+        said = ", ".join(f"{one.engine} says {one.state}" for one in reading.engines if one.state)
+        return f"The engines that read manifests disagree ({said}): the stricter answer counts."
+    silent = ", ".join(one.engine for one in reading.engines if one.state is None)
+    return f"One of the engines that read manifests has no voice here ({silent})."
+
+
+def _source(reading: ManifestReading) -> str:
+    kind = (reading.digital_source_type or "").rpartition("/")[2]
+    return _SOURCES.get(kind, "")
+
+
+_SOURCES = {
+    "trainedAlgorithmicMedia": "by a trained algorithm (AI)",
+    "compositeWithTrainedAlgorithmicMedia": "in part by a trained algorithm (AI)",
+    "algorithmicMedia": "by an algorithm",
+    "compositeSynthetic": "with synthetic parts",
+    "digitalCapture": "with a camera",
+}
+
+
+def _reading(evidence: Evidence) -> ManifestReading:
+    assert evidence.reading is not None  # noqa: S101  # judge() looked
+    return evidence.reading
 
 
 def _nothing(_evidence: Evidence) -> str:

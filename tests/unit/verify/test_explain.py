@@ -1,0 +1,117 @@
+"""Sentences for a person: each names the evidence, none claims more than was found."""
+
+from __future__ import annotations
+
+import pytest
+
+from guard.provenance.engines import FIRST, SECOND, Voice
+from guard.provenance.read import UNREADABLE, ManifestReading
+from guard.types import Detection, Fingerprint, VerdictName
+from guard.verify.explain import explain
+from guard.verify.suspect import Evidence
+from guard.verify.words import LONGEST, because, meaning, since, who
+
+V = VerdictName
+TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+NO_MARK = Detection(detected=False, payload=None, method="m", p_value=0.4)
+
+
+def told(verdict: VerdictName, reading: ManifestReading | None = None, **found: object) -> str:
+    facts: dict[str, object] = {
+        "reading": reading, "detection": NO_MARK, "print": Fingerprint("pdq", "00" * 32),
+        "stored": None, "found_by": None, "bits_apart": None, "restored": None, "labels": (),
+    }  # fmt: skip
+    return explain(verdict, Evidence(**(facts | found)))  # type: ignore[arg-type]
+
+
+def valid(*problems: str, **changed: object) -> ManifestReading:
+    return ManifestReading("valid", signer="Signer", problems=problems, **changed)  # type: ignore[arg-type]
+
+
+def test_a_trusted_picture_says_who_when_and_how() -> None:
+    reading = ManifestReading(
+        "trusted",
+        signer="Signer",
+        trust_list="the list",
+        when="2026-11-24T10:00:00Z",
+        digital_source_type=TRAINED,
+    )
+    text = told(V.TRUSTED, reading)
+    assert "signed by Signer on 2026-11-24, who is in the list." in text
+    assert "says that the picture was made by a trained algorithm (AI)" in text
+    assert "says that" not in told(
+        V.TRUSTED, ManifestReading("trusted", signer="S", trust_list="L")
+    )
+
+
+@pytest.mark.parametrize(
+    ("reading", "said"),
+    [
+        (valid("signingCredential.untrusted"), "in no trust list here"),
+        (valid("signingCredential.expired", "signingCredential.untrusted"), "outside its time"),
+        (valid("signingCredential.invalid"), "not one that may sign pictures"),
+        (
+            valid("signingCredential.ocsp.revoked", revoked="2026-11-01T00:00:00+00:00"),
+            "was revoked on 2026-11-01",
+        ),
+    ],
+)
+def test_why_a_signer_is_not_trusted(reading: ManifestReading, said: str) -> None:
+    text = told(V.UNKNOWN_SIGNER, reading)
+    assert said in text
+    assert "nothing was changed since Signer signed it" in text
+
+
+def test_what_is_wrong_with_a_manifest_is_said_in_words_and_codes() -> None:
+    reading = ManifestReading(
+        "invalid", problems=("claimSignature.mismatch", "odd.code", "signingCredential.untrusted")
+    )
+    text = told(V.ALTERED, reading)
+    assert "its signature does not fit what it claims, and odd.code" in text
+    assert "(claimSignature.mismatch)" in text
+    assert "trust list" not in text, "that says nothing about the picture"
+    assert "cannot be read" in told(V.ALTERED, ManifestReading("invalid", problems=(UNREADABLE,)))
+    assert because(ManifestReading("invalid")) == "invalid"
+
+
+def test_a_changed_picture_leaves_open_what_happened() -> None:
+    text = told(V.ALTERED, ManifestReading("invalid", signer="S", hard_binding_only=True))
+    assert "changed after it was signed, or the manifest is another picture's" in text
+
+
+def test_disagreement_of_the_engines_is_shown() -> None:
+    voices = (Voice(FIRST, "trusted"), Voice(SECOND, "valid"))
+    text = told(V.UNKNOWN_SIGNER, valid("x", engines=voices, agreement=False))
+    assert "c2pa says trusted, encypher-c2pa says valid" in text
+    assert "the stricter answer counts" in text
+    alone = (Voice(FIRST, "valid"), Voice(SECOND, None, note="broke"))
+    text = told(V.UNKNOWN_SIGNER, valid("x", engines=alone))
+    assert text.endswith("has no voice here (encypher-c2pa).")
+    both = (Voice(FIRST, "valid"), Voice(SECOND, "valid"))
+    assert "engine" not in told(V.UNKNOWN_SIGNER, valid("x", engines=both, agreement=True))
+
+
+def test_labels_are_named_in_words() -> None:
+    labels = (
+        {"kind": "generator_text", "source": "ComfyUI"},
+        {"kind": "generator_text", "source": "ComfyUI"},
+        {"kind": "odd"},
+    )
+    text = told(V.LABEL_ONLY, labels=labels)
+    assert "(odd; the notes of a generator, ComfyUI)" in text
+    assert "anyone can add or copy them" in text
+
+
+def test_names_in_sentences_are_cut_and_kept_on_one_line() -> None:
+    assert who(ManifestReading("valid")) == "an unnamed signer"
+    assert who(ManifestReading("valid", signer="a\n\n b")) == "a b"
+    assert len(who(ManifestReading("valid", signer="A" * 10**6))) == LONGEST + 1
+
+
+@pytest.mark.parametrize("when", [None, "", "yesterday", "24/11/2026"])
+def test_a_time_that_is_none_is_left_out(when: str | None) -> None:
+    assert since(ManifestReading("valid", when=when)) == ""
+
+
+def test_codes_without_words_stay_codes() -> None:
+    assert meaning("x.y") == "x.y"

@@ -123,6 +123,9 @@ MEANINGS = {
     "openai_api_key": "Bearer token for it.",
     "signing_certificate": "PEM chain of the claim-signing certificate, leaf first.",
     "signing_key": "PEM private key of that certificate.",
+    "signing_key_passphrase": "Passphrase of that key, where it is locked by one.",
+    "pkcs11_uri": "Signing key on a token, as an RFC 7512 address, in place of a key file.",
+    "pkcs11_pin": "PIN of that token.",
     "tsa_url": "RFC 3161 time-stamp authority; without one manifests carry no time-stamp.",
     "mark_secret": "Secret of the watermark in hex, in place of the file in the home.",
     "retired_mark_secrets": "Earlier secrets in hex, commas between them: marks of theirs are still"

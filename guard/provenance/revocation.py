@@ -48,9 +48,12 @@ def revoked_at(
     """
     with suppress(*_BROKEN):
         protected, unprotected, _, _ = signature_parts(store, manifest_label)
+        answers = _answers(unprotected)
+        if not answers:
+            return None
         leaf, *others = _chain(cbor.decode(protected), unprotected)
         issuers = [one for one in (*others, *anchors) if _issued(leaf, one)]
-        times = [when for der in _answers(unprotected) for when in _times(der, leaf, issuers)]
+        times = [when for der in answers for when in _times(der, leaf, issuers)]
         return min(times, default=None)
     return None
 

@@ -33,37 +33,37 @@ def same_picture(before: bytes, after: bytes, media_type: str) -> bool:
     )
 
 
-def _png(data: bytes) -> Iterator[memoryview]:
+def _png(data: bytes) -> Iterator[bytes]:
     """Chunks whole, with their checksums."""
-    view, at = memoryview(data), _PNG_HEAD
-    yield view[:at]
+    at = _PNG_HEAD
+    yield data[:at]
     while at < len(data):
         end = at + 12 + _number(">I", data, at)
         if data[at + 4 : at + 8] != b"caBX":
-            yield view[at:end]
+            yield data[at:end]
         at = end
 
 
-def _jpeg(data: bytes) -> Iterator[memoryview]:
+def _jpeg(data: bytes) -> Iterator[bytes]:
     """Segments up to the scan, then all the rest."""
-    view, at = memoryview(data), 2
-    yield view[:at]
+    at = 2
+    yield data[:at]
     while at < len(data) and data[at : at + 2] != _START_OF_SCAN:
         end = at + 2 + _number(">H", data, at + 2)
         if data[at : at + 2] != _APP11:
-            yield view[at:end]
+            yield data[at:end]
         at = end
-    yield view[at:]
+    yield data[at:]
 
 
-def _webp(data: bytes) -> Iterator[memoryview]:
+def _webp(data: bytes) -> Iterator[bytes]:
     """Chunks with their padding; not the file's head, which holds its size."""
-    view, at = memoryview(data), _RIFF_HEAD
+    at = _RIFF_HEAD
     while at < len(data):
         size = _number("<I", data, at + 4)
         end = at + 8 + size + size % 2
         if data[at : at + 4] != b"C2PA":
-            yield view[at:end]
+            yield data[at:end]
         at = end
 
 
@@ -73,7 +73,7 @@ def _number(kind: str, data: bytes, at: int) -> int:
     return int(struct.unpack_from(kind, data, at)[0]) if at + width <= len(data) else len(data)
 
 
-_PARTS: dict[str, Callable[[bytes], Iterator[memoryview]]] = {
+_PARTS: dict[str, Callable[[bytes], Iterator[bytes]]] = {
     "image/png": _png,
     "image/jpeg": _jpeg,
     "image/webp": _webp,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,9 @@ from guard.types import (
     Event,
     GenerationRequest,
     Held,
+    Origin,
     Released,
+    SignedAsset,
     Stage,
 )
 from tests.support.house import FLAGGED, FORBIDDEN, PROMPT, House, picture
@@ -279,3 +283,66 @@ def test_picture_worse_than_its_prompt_is_blocked_not_held(house: House) -> None
     assert isinstance(outcome, Blocked)
     assert outcome.stage is Stage.CLASSIFY
     assert {"nudity", "nsfw"} <= set(outcome.decision.rules)
+
+
+# -- what the manifest of an original and the visible sign come to ---------------------------------
+
+
+def manifests(asset: SignedAsset, home: Path) -> list[dict[str, Any]]:
+    """The manifests in a file, the active one first."""
+    from io import BytesIO
+
+    from c2pa import Reader
+
+    from guard.provenance.trust import context_for, load_trust
+
+    context = context_for(load_trust(home))
+    with Reader(asset.media_type, BytesIO(asset.bytes), context=context) as reader:
+        found: list[dict[str, Any]] = json.loads(reader.crjson())["manifests"]
+    return found
+
+
+@pytest.mark.parametrize("origin", list(Origin))
+def test_the_manifest_of_an_original_is_kept(house: House, furnished: Path, origin: Origin) -> None:
+    first = house.generate()
+    assert isinstance(first, Released)
+    again = house.guard().protect(first.images[0].bytes, origin=origin)
+    assert isinstance(again, Released)
+    active, *others = manifests(again.images[0], furnished)
+    assert [one["label"] for one in others] == [first.images[0].manifest_label]
+    parents = [
+        one for one in active["assertions"].values() if one.get("relationship") == "parentOf"
+    ]
+    assert len(parents) == 1
+    actions = [one["action"] for one in active["assertions"]["c2pa.actions.v2"]["actions"]]
+    assert actions[0] == "c2pa.opened"
+    assert "c2pa.created" not in actions, "the original's manifest says so already"
+
+
+def test_the_manifest_of_an_input_is_kept(house: House, furnished: Path) -> None:
+    first = house.generate()
+    assert isinstance(first, Released)
+    second = house.generate(input_image=first.images[0].bytes)
+    assert isinstance(second, Released)
+    active, *others = manifests(second.images[0], furnished)
+    assert [one["label"] for one in others] == [first.images[0].manifest_label]
+    kinds = [one.get("relationship") for one in active["assertions"].values()]
+    assert [kind for kind in kinds if kind] == ["inputTo"]
+    assert active["assertions"]["c2pa.actions.v2"]["actions"][0]["action"] == "c2pa.created"
+
+
+@pytest.mark.parametrize("origin", list(Origin))
+def test_the_visible_sign_by_policy(house: House, furnished: Path, origin: Origin) -> None:
+    original = picture(5) // 2
+    stated = house.policy.manifest.model_copy(update={"visible_label": "corner"})
+    guard = house.guard(policy={"manifest": stated})
+    outcome = guard.protect(encode(original, "image/png"), origin=origin)
+    assert isinstance(outcome, Released)
+    shown = decode(outcome.images[0].bytes).pixels
+    corner = shown[256 - 5 - 21 : 256 - 5, 256 - 5 - 31 : 256 - 5]
+    seen = bool((corner.min(axis=2) > 200).any())
+    assert seen == (origin is not Origin.UNKNOWN)
+    active = manifests(outcome.images[0], furnished)[0]
+    actions = [one["action"] for one in active["assertions"]["c2pa.actions.v2"]["actions"]]
+    assert ("org.genguard.labelled" in actions) == seen
+    assert house.rooms.watermark.detect(shown).detected, "it is marked after that"

@@ -81,14 +81,14 @@ class Home:
         return create_app(repository, dataclasses.replace(OPTIONS, **changes))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def home(
     furnished_home: Path,
     default_policy: Policy,
     lasting_rooms: dict[str, Any],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Home]:
-    """Two released pictures and a held one; shared by a module's tests, which withdraw neither."""
+    """Two released pictures and a held one; shared by all tests, which withdraw neither."""
     folder = tmp_path_factory.mktemp("served")
     place = shutil.copytree(furnished_home, folder / "home")
     settings = Settings(home=place)
@@ -133,7 +133,7 @@ def answering(app: FastAPI) -> Iterator[str]:
             thread.join(20)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def client(home: Home) -> Iterator[httpx.Client]:
     """A client of the service, without a token."""
     with answering(home.app()) as url, httpx.Client(base_url=url, timeout=30) as found:

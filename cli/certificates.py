@@ -51,14 +51,21 @@ def check(
     key: Annotated[
         Path | None, typer.Option("--key", metavar="FILE", help="Private key that goes with CERT.")
     ] = None,
+    online: Annotated[
+        bool,
+        typer.Option(
+            "--online", help="Also ask its OCSP responder, and GUARD_TSA_URL for a time-stamp."
+        ),
+    ] = False,
 ) -> Exit:
     """Say what is wrong with a certificate, why it matters and what to do.
 
     Holds the chain against the C2PA certificate profiles and says until when it is valid, whether
-    the key belongs to it and who trusts it. Nobody is asked over the network. Exit 4 when
-    verifiers would refuse what it signs.
+    the key belongs to it and who trusts it. Nobody is asked over the network without --online.
+    Exit 4 when verifiers would refuse what it signs.
     """
-    from guard.provenance.checkup import check_file, check_in_force
+    from guard.provenance.checkup import check_file, check_in_force, read_chain
+    from guard.provenance.online import ask_around
 
     settings = run.settings
     if certificate is None and key is not None:
@@ -73,6 +80,8 @@ def check(
         found = check_file(
             settings.home, certificate, key, _secret(settings.signing_key_passphrase)
         )
+    if online:
+        found = found.with_more(ask_around(read_chain(path), settings.tsa_url))
     run.out.emit(_row(path, found), *_lines(path, found))
     return Exit.DONE if found.valid else Exit.CONFIGURATION
 
@@ -149,11 +158,11 @@ def _told(finding: CertificateFinding, places: Sequence[int]) -> list[str]:
     colour, sign = _SIGNS[finding.level]
     named = ", ".join(map(str, places))
     where = f"certificate{'s' if len(places) > 1 else ''} {named}: " if places else ""
-    return [
+    lines = [
         *_wrapped(f"[{colour}]{sign} {finding.level:<7}[/] ", where + finding.what),
         *_wrapped("[dim]  why    [/] ", finding.why),
-        *_wrapped("[dim]  do     [/] ", finding.mend),
     ]
+    return lines + (_wrapped("[dim]  do     [/] ", finding.mend) if finding.mend else [])
 
 
 def _wrapped(head: str, text: str) -> list[str]:

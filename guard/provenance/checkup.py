@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -40,7 +41,7 @@ def check_in_force(home: Path, keys: InForce) -> Diagnosis:
     Raises KeyInvalid when a file is missing or cannot be read or a trust list of the home is
     broken, SigningKeyUnavailable when a token cannot be opened.
     """
-    chain = parse_certificates(_read(keys.certificate, "certificate"), str(keys.certificate))
+    chain = read_chain(keys.certificate)
     key = None if keys.key is None else public_key(keys.key, keys.passphrase)
     anchors = _anchors(load_trust(home).lists)
     found = examine(chain, key=key, anchors=anchors)
@@ -63,7 +64,7 @@ def check_file(
     home: Path, path: Path, key: Path | None = None, passphrase: str | None = None
 ) -> Diagnosis:
     """The diagnosis of a certificate file, whatever it is made for. Raises KeyInvalid."""
-    chain = parse_certificates(_read(path, "certificate"), str(path))
+    chain = read_chain(path)
     trust = load_trust(home)
     stamping = any(profile_for(one) is TSA_LEAF for one in chain)
     return examine(
@@ -72,6 +73,11 @@ def check_file(
         anchors=_anchors(trust.clocks if stamping else trust.lists),
         for_claims=False,
     )
+
+
+def read_chain(path: Path) -> tuple[x509.Certificate, ...]:
+    """The certificates of a file. Raises KeyInvalid."""
+    return parse_certificates(_read(path, "certificate"), str(path))
 
 
 def public_key(path: Path, passphrase: str | None = None) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -10,6 +11,9 @@ Level = Literal["error", "warning", "note"]
 """error: verifiers refuse what is signed with it. warning: it works now, and not everywhere or not
 for long. note: worth knowing."""
 
+
+LEVELS: tuple[Level, ...] = ("error", "warning", "note")
+"""The worst first."""
 
 Found = tuple[str, Level, str]
 """Rule, level and what is wrong, before it is told in full."""
@@ -19,8 +23,8 @@ Found = tuple[str, Level, str]
 class CertificateFinding:
     """One thing about one certificate. ``certificate``: its place in the chain, signer 0.
 
-    ``what`` is wrong, ``why`` it matters (and to whom), ``mend`` says what to do. ``rule`` is its
-    stable name.
+    ``what`` is wrong, ``why`` it matters (and to whom), ``mend`` says what to do, and is
+    empty where there is nothing to do. ``rule`` is its stable name.
     """
 
     rule: str
@@ -34,6 +38,11 @@ class CertificateFinding:
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return asdict(self)
+
+
+def worst_first(findings: Iterable[CertificateFinding]) -> tuple[CertificateFinding, ...]:
+    """Errors, then warnings, then notes; each in the order in which they were found."""
+    return tuple(sorted(findings, key=lambda one: LEVELS.index(one.level)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,10 @@ class Diagnosis:
     def valid(self) -> bool:
         """Whether verifiers accept what it signs: no finding is an error."""
         return not any(one.level == "error" for one in self.findings)
+
+    def with_more(self, findings: Sequence[CertificateFinding]) -> Diagnosis:
+        """The same with more findings, worst first again."""
+        return replace(self, findings=worst_first((*self.findings, *findings)))
 
     def of(self, level: Level) -> tuple[CertificateFinding, ...]:
         """The findings of one level."""

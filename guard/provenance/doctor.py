@@ -18,7 +18,7 @@ from guard.errors import KeyInvalid
 from guard.provenance import chain_rules
 from guard.provenance.certificates import common_name, fingerprint_of
 from guard.provenance.chain_rules import is_development
-from guard.provenance.diagnosis import CertificateFinding, Diagnosis, Level, Member
+from guard.provenance.diagnosis import CertificateFinding, Diagnosis, Member, worst_first
 from guard.provenance.profile_rules import check_profile, key_name
 from guard.provenance.profiles import (
     ISSUING_CA,
@@ -34,8 +34,6 @@ MAX_CHAIN = 10
 """Real chains have two to four certificates; a file with more is a trust list."""
 
 _MEND_DEVELOPMENT = "`guard keys dev --serve --replace` makes certificates that have it all."
-
-_LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +103,10 @@ def examine(
     ]
     return Diagnosis(
         chain=tuple(_member(*one, now) for one in zip(ordered, profiles, strict=True)),
-        findings=tuple(sorted(found, key=lambda one: _LEVELS.index(one.level))),
+        findings=worst_first(found),
         trusted_by=trusted_by,
         development=is_development(ordered[0]),
-        ocsp_url=_ocsp_url(ordered[0]),
+        ocsp_url=ocsp_url(ordered[0]),
     )
 
 
@@ -173,7 +171,8 @@ def _trusted_by(
     return tuple(one.name for one in anchors if any(map(leads, one.certificates)))
 
 
-def _ocsp_url(certificate: x509.Certificate) -> str | None:
+def ocsp_url(certificate: x509.Certificate) -> str | None:
+    """Where it says to ask whether it was revoked."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess)
     except (x509.ExtensionNotFound, ValueError):

@@ -18,6 +18,7 @@ from guard.cli.exits import Exit
 
 from guard.provenance import pki
 from guard.provenance.development import DevelopmentPki
+from guard.provenance.loopback import DevelopmentServices
 from tests.support.desk import Answer, Desk
 
 ASK = ("--organization", "Example Ltd", "--country", "CH", "--common-name", "Example Images")
@@ -146,6 +147,18 @@ def test_a_token_in_force(desk: Desk, tmp_path: Path, monkeypatch: pytest.Monkey
 
     assert answer.code == Exit.UNAVAILABLE
     assert "1234" not in answer.stdout + answer.stderr
+
+
+def test_nobody_is_asked_unless_told(desk: Desk, tmp_path: Path) -> None:
+    with DevelopmentServices() as services:
+        (tmp_path / "chain.pem").write_bytes(services.pki.signer.chain_pem)
+        services.answers.ocsp = "revoked"
+        offline = desk.json("keys", "check", "chain.pem")
+        assert not services.served
+        online = desk.json("keys", "check", "chain.pem", "--online")
+
+    assert (offline.code, online.code) == (Exit.DONE, Exit.CONFIGURATION)
+    assert online.row["findings"][0]["rule"] == "revoked"
 
 
 # -- request ----------------------------------------------------------------------------------

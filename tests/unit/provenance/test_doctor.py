@@ -24,6 +24,8 @@ from guard.provenance.claim_key import CallbackKey
 from guard.provenance.development import DevelopmentPki, create_development_keys
 from guard.provenance.diagnosis import Diagnosis
 from guard.provenance.doctor import AnchorList, examine, parse_certificates
+from guard.provenance.loopback import Answers, DevelopmentServices
+from guard.provenance.online import ask_around
 from guard.provenance.pki import Credential
 from guard.provenance.signatures import sign_raw
 from tests.support.crooked import ACCESS
@@ -347,3 +349,29 @@ def test_a_token_that_cannot_be_opened_is_no_finding(
     monkeypatch.setattr("guard.provenance.checkup.open_token_key", closed)
     with pytest.raises(SigningKeyUnavailable):
         check_in_force(tmp_path, keys)
+
+
+# -- what others say --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ocsp", "tsa", "found"),
+    [
+        ("good", "good", ["not_revoked", "tsa_answers"]),
+        ("revoked", "good", ["revoked", "tsa_answers"]),
+        ("unknown", "down", ["ocsp_silent", "tsa_silent"]),
+    ],
+)
+def test_services_are_asked(ocsp: str, tsa: str, found: list[str]) -> None:
+    with DevelopmentServices() as services:
+        services.answers = Answers(tsa=tsa, ocsp=ocsp)
+        said = ask_around(chain(services.pki.signer), services.tsa_url)
+    assert [one.rule for one in said] == found
+    diagnosis = examine(chain(services.pki.signer)).with_more(said)
+    assert diagnosis.valid == (ocsp != "revoked")
+    assert diagnosis.findings[0].level == ("note" if ocsp == "good" else said[0].level)
+
+
+def test_where_nobody_can_be_asked() -> None:
+    bare = DevelopmentPki.create().signer
+    assert [one.rule for one in ask_around(chain(bare))] == ["no_time_stamps"]

@@ -264,6 +264,12 @@ def test_a_certificate_of_version_1() -> None:
     assert {"version", "usages", "key_usage", "authority_key"} <= found
 
 
+def test_an_rsa_key_that_is_long_enough() -> None:
+    template, issuer = straight()["claimSigningLeaf.al1"]
+    made = pki.issue(template, issuer, pki.new_key("ps256")).certificate
+    assert rules(made, "claimSigningLeaf.al1") == set()
+
+
 def test_a_root_with_a_critical_authority_key() -> None:
     assert "authority_key_form" in rules(bare(pki.new_key(), critical=True), "rootCA")
 

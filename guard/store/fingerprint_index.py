@@ -104,11 +104,6 @@ class FingerprintIndex:
 
     # -- in step with the database -----------------------------------------------------------
 
-    def refresh(self, reader: Reader) -> None:
-        """Fetch what was added to the database since the last time."""
-        with self._guard:
-            self._refresh(reader)
-
     def _refresh(self, reader: Reader) -> None:
         if not self._ready:
             if self._rows.load() and not self._fits(reader, self._rows):

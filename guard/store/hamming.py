@@ -168,6 +168,7 @@ class BitRows:
         if not self.is_newest:
             before = Header(self._name)
             rows, numbers = [self._rows, *rows], [self._numbers, *numbers]
+            rows, numbers = [one for one in rows if len(one)], [one for one in numbers if len(one)]
         header = Header(
             self._name,
             rows=before.rows + sum(map(len, numbers)),
@@ -273,10 +274,9 @@ def _joined(arrays: list[NDArray[Any]]) -> list[NDArray[Any]]:
 def _crc(arrays: NDArray[Any] | list[NDArray[Any]], start: int = 0) -> int:
     total = start
     for array in arrays if isinstance(arrays, list) else [arrays]:
-        if len(array):
-            view = np.ascontiguousarray(array).data.cast("B")
-            for at in range(0, len(view), READ_AT_ONCE):
-                total = zlib.crc32(view[at : at + READ_AT_ONCE], total)
+        view = np.ascontiguousarray(array).data.cast("B")
+        for at in range(0, len(view), READ_AT_ONCE):
+            total = zlib.crc32(view[at : at + READ_AT_ONCE], total)
     return total
 
 

@@ -20,7 +20,7 @@ from .exits import Exit
 
 if TYPE_CHECKING:
     from guard.provenance.diagnosis import CertificateFinding, Diagnosis
-    from guard.provenance.request import RequestFiles
+    from guard.provenance.request import Applicant, RequestFiles
     from guard.settings import Settings
 
 PASSPHRASE = "GUARD_SIGNING_KEY_PASSPHRASE"  # noqa: S105  # the variable's name
@@ -210,6 +210,10 @@ def request(
     encrypt: Annotated[
         bool, typer.Option("--encrypt", help=f"Lock the key by a passphrase. [env: {PASSPHRASE}]")
     ] = False,
+    token: Annotated[
+        bool,
+        typer.Option("--token", help="For the key that GUARD_PKCS11_URI names; none is made."),
+    ] = False,
 ) -> Exit:
     """Make a key and the request for a real certificate.
 
@@ -219,22 +223,34 @@ def request(
     from guard.provenance.request import Applicant, create_request
 
     applicant = Applicant(organization, country, common_name, product_record, assurance_level)
-    files = create_request(
-        out,
-        applicant,
-        algorithm=algorithm.value.lower(),
-        passphrase=_passphrase(run) if encrypt else None,
-    )
+    if token:
+        files = _on_token(run, out, applicant)
+    else:
+        files = create_request(
+            out,
+            applicant,
+            algorithm=algorithm.value.lower(),
+            passphrase=_passphrase(run) if encrypt else None,
+        )
     run.out.emit(
         {
             "request": str(files.request),
-            "key": str(files.key),
-            "algorithm": algorithm.value.lower(),
+            "key": None if files.key is None else str(files.key),
+            "algorithm": files.algorithm,
             "encrypted": files.encrypted,
         },
         *_next_steps(files, named=product_record is not None),
     )
     return Exit.DONE
+
+
+def _on_token(run: Run, out: Path, applicant: Applicant) -> RequestFiles:
+    from guard.provenance.token_request import create_token_request
+
+    settings = run.settings
+    if settings.pkcs11_uri is None:
+        raise InvalidInput("Nothing says where the token's key is.", hint="Set GUARD_PKCS11_URI.")
+    return create_token_request(out, applicant, settings.pkcs11_uri, _secret(settings.pkcs11_pin))
 
 
 def _passphrase(run: Run) -> str:
@@ -254,24 +270,30 @@ def somebody_looks_on(run: Run) -> bool:
 
 
 def _next_steps(files: RequestFiles, *, named: bool) -> list[str]:
-    key, chain = (shlex.quote(str(path)) for path in (files.key, files.key.with_name("chain.pem")))
+    chain = escape(shlex.quote(str(files.request.with_name("chain.pem"))))
+    key = None if files.key is None else escape(shlex.quote(str(files.key)))
     steps = [
-        f"Back up {escape(str(files.key))}, where only you can read it.",
         f"Send {escape(str(files.request))} to a CA of the C2PA trust list.",
-        f"Put what it sends into {escape(chain)}: your certificate first, then the CA's.",
-        f"guard keys check {escape(chain)} --key {escape(key)}",
-        f"export GUARD_SIGNING_CERTIFICATE={escape(chain)} GUARD_SIGNING_KEY={escape(key)}",
+        f"Put what it sends into {chain}: your certificate first, then the CA's.",
     ]
-    if files.encrypted:
-        steps.append(f"export {PASSPHRASE}=… where pictures are signed")
     if not named:
         steps.insert(
-            1,
+            0,
             "Apply for a record in the C2PA conforming products list: CAs ask for it, and "
             "--product-record puts it into the request.",
         )
+    if key is None:
+        steps += [f"export GUARD_SIGNING_CERTIFICATE={chain}", "guard keys check"]
+    else:
+        steps.insert(0, f"Back up {escape(str(files.key))}, where only you can read it.")
+        steps += [
+            f"guard keys check {chain} --key {key}",
+            f"export GUARD_SIGNING_CERTIFICATE={chain} GUARD_SIGNING_KEY={key}",
+        ]
+    if files.encrypted:
+        steps.append(f"export {PASSPHRASE}=… where pictures are signed")
+    made = [one for one in (files.key, files.request) if one is not None]
     return [
-        f"[bold green]made[/]  {escape(str(files.key))}",
-        f"[bold green]made[/]  {escape(str(files.request))}",
+        *(f"[bold green]made[/]  {escape(str(one))}" for one in made),
         *(f"[dim]{number}.[/] {step}" for number, step in enumerate(steps, 1)),
     ]

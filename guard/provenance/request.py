@@ -11,6 +11,8 @@ from pathlib import Path
 from uuid import UUID
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -26,6 +28,7 @@ from guard.provenance.private import private_directory, write_private
 ALGORITHMS = ("es256", "es384", "es512", "ps256", "ed25519")
 KEY_NAME, REQUEST_NAME = "signing.key", "signing.csr"
 _LEVELS = {1: "1.3.6.1.4.1.62558.3.10", 2: "1.3.6.1.4.1.62558.3.20"}
+PSS = padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256.digest_size)
 _LONGEST = 64
 """Characters that X.520 allows for an organization and a common name."""
 
@@ -44,13 +47,19 @@ class Applicant:
     product_record: str | None = None
     assurance_level: int = 1
 
+    def check(self) -> None:
+        """Raises InvalidInput for what cannot stand in a certificate."""
+        _subject(self)
+        _extensions(self)
+
 
 @dataclass(frozen=True, slots=True)
 class RequestFiles:
-    """What was written."""
+    """What was written. ``key`` None: it lies on a token."""
 
     request: Path
-    key: Path
+    key: Path | None
+    algorithm: str
     encrypted: bool
 
 
@@ -66,29 +75,50 @@ def create_request(
         raise InvalidInput(
             f"C2PA knows no algorithm {algorithm!r}.", hint=f"One of: {', '.join(ALGORITHMS)}."
         )
-    subject, extensions = _subject(applicant), _extensions(applicant)
-    folder = out if out.is_dir() else private_directory(out)
-    files = RequestFiles(folder / REQUEST_NAME, folder / KEY_NAME, passphrase is not None)
-    for path in (files.key, files.request):
-        if path.exists():
-            raise _taken(path)
+    applicant.check()
+    folder = ready_folder(out, KEY_NAME, REQUEST_NAME)
     private = pki.new_key(algorithm)
-    request = _request(subject, extensions, private)
+    request = request_for(applicant, private).public_bytes(Encoding.PEM)
     lock = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
     key_pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock)
-    for path, content in ((files.key, key_pem), (files.request, request)):
-        if not write_private(path, content):
-            raise _taken(path)
+    files = RequestFiles(
+        folder / REQUEST_NAME, folder / KEY_NAME, algorithm, encrypted=passphrase is not None
+    )
+    write_new(folder / KEY_NAME, key_pem)
+    write_new(files.request, request)
     return files
 
 
-def _request(
-    subject: x509.Name, extensions: tuple[tuple[x509.ExtensionType, bool], ...], key: pki.PrivateKey
-) -> bytes:
-    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
-    for extension, critical in extensions:
+def request_for(
+    applicant: Applicant, key: pki.PrivateKey, *, pss: bool = False
+) -> x509.CertificateSigningRequest:
+    """A request that ``key`` signed. Raises InvalidInput.
+
+    ``pss``: as an RSA key signs claims; every CA understands the older scheme, not each this one.
+    """
+    builder = x509.CertificateSigningRequestBuilder().subject_name(_subject(applicant))
+    for extension, critical in _extensions(applicant):
         builder = builder.add_extension(extension, critical=critical)
-    return builder.sign(key, pki.hash_for(key)).public_bytes(Encoding.PEM)
+    scheme = PSS if pss and isinstance(key, rsa.RSAPrivateKey) else None
+    return builder.sign(key, pki.hash_for(key), rsa_padding=scheme)
+
+
+def ready_folder(out: Path, *names: str) -> Path:
+    """``out``, made if need be and closed to others then, without files of these ``names``.
+
+    Raises KeyInvalid when one of them is there, OutputUnwritable.
+    """
+    folder = out if out.is_dir() else private_directory(out)
+    for name in names:
+        if (folder / name).exists():
+            raise _taken(folder / name)
+    return folder
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file of mode 0600 that is not there yet. Raises KeyInvalid, OutputUnwritable."""
+    if not write_private(path, content):
+        raise _taken(path)
 
 
 def _subject(applicant: Applicant) -> x509.Name:

@@ -95,10 +95,7 @@ class TokenKey(Credentials):
     def _once(self, message: bytes) -> bytes:
         if "key" not in self._held:
             self._held["key"] = self.connect()
-        signature: bytes = self._held["key"].sign(
-            _prepared(self.algorithm, message), **_mechanism(self.algorithm)
-        )
-        return signature
+        return sign_with(self._held["key"], self.algorithm, message)
 
 
 def open_token_key(uri: str, pin: str | None, certificate: Path | None) -> TokenKey:
@@ -113,6 +110,27 @@ def open_token_key(uri: str, pin: str | None, certificate: Path | None) -> Token
             f"{_SETTING} names a key, and nothing its certificate.",
             hint="Set GUARD_SIGNING_CERTIFICATE to the PEM file of its chain.",
         )
+    pkcs11 = _package()
+    key = TokenKey(load_chain(certificate), lambda: _connect(pkcs11, address, pin))
+    key._held["key"] = _connect(pkcs11, address, pin)  # noqa: SLF001  # a wrong PIN is told at start
+    return key
+
+
+def find_key(uri: str, pin: str | None) -> Any:
+    """The private key at an address, to be handed to :func:`sign_with`.
+
+    Raises SettingsInvalid, KeyInvalid, SigningKeyUnavailable as :func:`open_token_key` does.
+    """
+    return _connect(_package(), TokenAddress.parse(uri), pin)
+
+
+def sign_with(key: Any, algorithm: str, message: bytes) -> bytes:
+    """What a token's key answers to ``message``: r‖s for ECDSA. Raises PKCS11Error."""
+    signature: bytes = key.sign(_prepared(algorithm, message), **_mechanism(algorithm))
+    return signature
+
+
+def _package() -> Any:
     try:
         import pkcs11
     except ImportError as error:
@@ -120,9 +138,7 @@ def open_token_key(uri: str, pin: str | None, certificate: Path | None) -> Token
             "Keys on tokens need a package that is not installed.",
             hint="pip install 'genguard[pkcs11]'",
         ) from error
-    key = TokenKey(load_chain(certificate), lambda: _connect(pkcs11, address, pin))
-    key._held["key"] = _connect(pkcs11, address, pin)  # noqa: SLF001  # a wrong PIN is told at start
-    return key
+    return pkcs11
 
 
 def _connect(pkcs11: Any, address: TokenAddress, pin: str | None) -> Any:

@@ -19,6 +19,7 @@ from guard.cli.exits import Exit
 from guard.provenance import pki
 from guard.provenance.development import DevelopmentPki
 from guard.provenance.loopback import DevelopmentServices
+from guard.provenance.request import RequestFiles
 from tests.support.desk import Answer, Desk
 
 ASK = ("--organization", "Example Ltd", "--country", "CH", "--common-name", "Example Images")
@@ -228,6 +229,25 @@ def test_what_cannot_be_asked_for(desk: Desk, options: tuple[str, ...]) -> None:
     answer = desk.json("keys", "request", "--out", "new", *ASK, *options)
     assert answer.code == Exit.USAGE
     assert answer.row["error"]["hint"]
+
+
+def test_a_request_for_a_key_on_a_token(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unset = desk.json("keys", "request", "--out", "new", *ASK, "--token")
+    monkeypatch.setenv("GUARD_PKCS11_URI", "pkcs11:object=key?module-path=/nowhere/lib.so")
+    away = desk.json("keys", "request", "--out", "new", *ASK, "--token")
+    files = RequestFiles(Path("new/signing.csr"), None, "es384", encrypted=False)
+    made = "guard.provenance.token_request.create_token_request"
+    monkeypatch.setattr(made, lambda *_: files)
+    answer = desk.json("keys", "request", "--out", "new", *ASK, "--token")
+    shown = desk("keys", "request", "--out", "new", *ASK, "--token").stdout
+
+    assert (unset.code, away.code) == (Exit.USAGE, Exit.UNAVAILABLE)
+    assert "GUARD_PKCS11_URI" in unset.row["error"]["hint"]
+    assert (answer.row["key"], answer.row["algorithm"]) == (None, "es384")
+    assert "GUARD_SIGNING_KEY" not in shown
+    assert "export GUARD_SIGNING_CERTIFICATE=new/chain.pem" in shown
 
 
 # -- dev --serve ------------------------------------------------------------------------------

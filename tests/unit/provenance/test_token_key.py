@@ -11,17 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.errors import GuardError, KeyInvalid, SettingsInvalid, SigningKeyUnavailable
 from guard.provenance import pki
 from guard.provenance import token_key as module
+from guard.provenance import token_request as requests
 from guard.provenance.claim_key import signature_of
 from guard.provenance.keys import create_development_keys
 from guard.provenance.read import read_manifest
+from guard.provenance.request import Applicant
 from guard.provenance.sign import C2paSigner
-from guard.provenance.token_key import TokenAddress, open_token_key
+from guard.provenance.token_key import TokenAddress, find_key, open_token_key
+from guard.provenance.token_request import create_token_request
 from guard.provenance.trust import TrustList, anchors_of
 
 from .kit import sign
@@ -224,3 +228,46 @@ def test_any_text_is_an_address_or_an_error(text: str) -> None:
     for uri in (text, f"pkcs11:{text}"):
         with suppress(SettingsInvalid):
             assert TokenAddress.parse(uri).module
+
+
+# -- requests for keys on tokens ---------------------------------------------------------------
+
+
+@needs_token
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_request_for_a_key_that_stays_there(token: Token, tmp_path: Path, algorithm: str) -> None:
+    applicant = Applicant("Example Ltd", "CH", "Example Images")
+    files = create_token_request(tmp_path, applicant, token.uri(object=algorithm), PIN)
+    asked = x509.load_pem_x509_csr(files.request.read_bytes())
+    held = x509.load_pem_x509_certificate(token.chain(algorithm).read_bytes())
+    assert asked.is_signature_valid
+    assert asked.public_key() == held.public_key()
+    assert asked.subject.rfc4514_string() == "CN=Example Images,O=Example Ltd,C=CH"
+    assert (files.key, files.algorithm) == (None, algorithm)
+    assert [path.name for path in tmp_path.iterdir()] == ["signing.csr"]
+    assert files.request.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(KeyInvalid, match="nothing is overwritten"):
+        create_token_request(tmp_path, applicant, token.uri(object=algorithm), PIN)
+
+
+@needs_token
+def test_nothing_is_asked_of_the_token_for_an_impossible_request(
+    token: Token, tmp_path: Path
+) -> None:
+    with pytest.raises(GuardError, match="country"):
+        create_token_request(tmp_path, Applicant("X", "Chad", "Y"), "pkcs11:no such thing")
+    with pytest.raises(KeyInvalid, match="no such key"):
+        create_token_request(tmp_path, Applicant("X", "CH", "Y"), token.uri(object="none"), PIN)
+
+
+@needs_token
+def test_a_public_key_that_is_missing_or_another(
+    token: Token, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applicant = Applicant("Example Ltd", "CH", "Example Images")
+    monkeypatch.setattr(requests, "find_key", lambda *_: find_key(token.uri(object="es256"), PIN))
+    with pytest.raises(SigningKeyUnavailable, match="NoSuchKey"):
+        create_token_request(tmp_path, applicant, token.uri(object="elsewhere"), PIN)
+    with pytest.raises(SigningKeyUnavailable, match="does not verify"):
+        create_token_request(tmp_path, applicant, token.uri(object="es384"), PIN)
+    assert not list(tmp_path.iterdir())

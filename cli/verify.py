@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -18,10 +19,16 @@ from .files import pictures
 from .output import error_row
 from .rows import coloured
 
+if TYPE_CHECKING:
+    from guard.verify.preview import Preview
+
 EXAMPLE = """\
 guard verify suspect.jpg
 guard verify folder/ --json
 guard verify suspect.jpg --html report.html"""
+
+MOST_PICTURES = 500
+"""A page shows no more pictures than this; each takes about 50 kB of it."""
 
 
 def register(app: typer.Typer) -> None:
@@ -35,16 +42,24 @@ def verify(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write a report page, too.")
     ] = None,
+    pictures_shown: Annotated[
+        bool,
+        typer.Option(
+            "--with-picture/--without-picture", help="Whether the page shows the pictures."
+        ),
+    ] = True,
 ) -> Exit:
     """Say what a picture is: its manifest, mark, fingerprint and record, and one verdict.
 
-    `nothing_found` never means "not AI".
+    `nothing_found` never means "not AI". A page shows small copies of the pictures, blurred where
+    they are held for review and none where the record says blocked.
     """
     from guard.assemble import build_verifier
 
     verifier = build_verifier(run.policy, run.settings)
     codes: list[Exit] = []
     reports: list[tuple[Path, VerificationReport]] = []
+    previews: dict[Path, Preview | None] = {}
     for path in run.out.track(pictures(images), "Verifying"):
         try:
             report = verifier.examine(path)
@@ -55,9 +70,11 @@ def verify(
             continue
         run.out.emit(report_row(path, report), *report_lines(path, report))
         reports.append((path, report))
+        if html is not None and pictures_shown and len(previews) < MOST_PICTURES:
+            _show(previews, path, report)
         codes.append(of_verdict(report.verdict))
     if html is not None:
-        _write_page(run, html, reports)
+        _write_page(run, html, reports, previews)
     return worst(codes)
 
 
@@ -91,14 +108,33 @@ def label_text(label: Mapping[str, Any]) -> str:
 
 def _manifest(report: VerificationReport) -> str:
     provenance = report.provenance or {}
-    return f"{provenance.get('state')} · {provenance.get('signer')} · {provenance.get('source')}"
+    said = f"{provenance.get('state')} · {provenance.get('signer')} · {provenance.get('source')}"
+    return f"{said} · {_engines(provenance)}" if provenance.get("agreement") is False else said
 
 
-def _write_page(run: Run, html: Path, reports: list[tuple[Path, VerificationReport]]) -> None:
+def _engines(provenance: Mapping[str, Any]) -> str:
+    """Shown where two engines disagree."""
+    engines: Mapping[str, Any] = provenance.get("engines") or {}
+    return ", ".join(f"{name} says {one['state']}" for name, one in engines.items())
+
+
+def _show(previews: dict[Path, Preview | None], path: Path, report: VerificationReport) -> None:
+    from guard.verify.preview import preview_of
+
+    with suppress(GuardError):  # gone since it was examined: the page does without it
+        previews[path] = preview_of(path, report)
+
+
+def _write_page(
+    run: Run,
+    html: Path,
+    reports: list[tuple[Path, VerificationReport]],
+    previews: dict[Path, Preview | None],
+) -> None:
     from guard.verify.render import page
 
     try:
-        html.write_text(page(reports), encoding="utf-8")
+        html.write_text(page(reports, previews), encoding="utf-8")
     except OSError as error:
         raise OutputUnwritable(
             f"Cannot write {html}: {error.strerror}.", hint="Choose another --html file."

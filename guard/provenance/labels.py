@@ -62,7 +62,7 @@ _TC260_VALUE = re.compile(
 )
 _AIGC_JSON = re.compile(r"\{[^{}]{0,200}?\"?AIGC\"?\s{0,9}:\s{0,9}(\{[^{}]{0,4000}\})")
 _CREATOR = re.compile(r"\b(CreatorTool|Credit|Software)\b(?:=[\"']|>)([^<\"']{1,200})")
-_REMOTE = re.compile(r"\bdcterms:provenance\s{0,9}=?\s{0,9}[\"'>]")
+_REMOTE = re.compile(r"\bdcterms:provenance\s{0,9}=?\s{0,9}[\"'>]\s{0,9}https?:")
 _XMP_TAGS = (("<x:xmpmeta", "</x:xmpmeta>"), ("<rdf:RDF", "</rdf:RDF>"))
 _CODINGS = ("utf-8", "utf-16-le", "utf-16-be")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from guard.provenance.read import ManifestReading
 from guard.types import Event, VerdictName
-from guard.verify.words import because, revoked_on, since, who
+from guard.verify.words import because, label_kind, revoked_on, since, who
 
 if TYPE_CHECKING:
     from guard.verify.suspect import Evidence
@@ -99,19 +99,8 @@ def _label_only(evidence: Evidence) -> str:
 
 
 def _labelled(label: Mapping[str, Any]) -> str:
-    kind = _KINDS.get(str(label.get("kind")), str(label.get("kind", "label")))
+    kind = label_kind(label)
     return f"{kind}, {label['source']}" if label.get("source") else kind
-
-
-_KINDS = {
-    "digital_source_type": "a source type that names an algorithm",
-    "ai_system": "the name of an AI system",
-    "aigc_label": "the Chinese AI label",
-    "generator_text": "the notes of a generator",
-    "remote_manifest": "a link to a manifest elsewhere, which was not followed",
-    "c2pa_claim": "a manifest's claim",
-    "watermark": "another maker's watermark",
-}
 
 
 def _agreement(verdict: VerdictName, evidence: Evidence) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from guard.provenance.read import ManifestReading
 
 LONGEST = 120
@@ -33,6 +36,24 @@ MEANINGS = {
     "general.error": "it breaks the standard",
 }
 """Validation codes (C2PA 2.4 section 15.2) → what they mean."""
+
+
+LABELS = {
+    "digital_source_type": "a source type that names an algorithm",
+    "ai_system": "the name of an AI system",
+    "aigc_label": "the Chinese AI label",
+    "generator_text": "the notes of a generator",
+    "remote_manifest": "a link to a manifest elsewhere, which was not followed",
+    "c2pa_claim": "a manifest's claim",
+    "watermark": "another maker's watermark",
+}
+"""Kinds of unproven labels → what they are."""
+
+
+def label_kind(label: Mapping[str, Any]) -> str:
+    """The kind of a label in words."""
+    kind = str(label.get("kind", "label"))
+    return LABELS.get(kind, kind)
 
 
 def meaning(code: str) -> str:

@@ -339,6 +339,8 @@ def test_a_manifest_of_an_unknown_signer_is_a_claim() -> None:
 def test_a_link_to_a_remote_manifest() -> None:
     packet = xmp('dcterms:provenance="https://example.org/m.c2pa">')
     assert kinds(encode(picture(), "image/png", xmp=packet)) == ["remote_manifest"]
+    here = xmp('dcterms:provenance="self#jumbf=/c2pa/urn:c2pa:1">')
+    assert kinds(encode(picture(), "image/png", xmp=here)) == []
 
 
 def test_the_same_label_twice_is_one() -> None:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import struct
 import zlib
 from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from guard.image.encode import encode
 from guard.image.fingerprint import fingerprint
 from guard.provenance.base import ManifestFacts
+from guard.provenance.manifest import definition
+from guard.provenance.services import Services
 from guard.provenance.sign import C2paSigner
+from guard.provenance.trust import TrustList, context_for
 from guard.provenance.xmp import xmp_packet
 from guard.types import Mark, Origin, Pixels
 
@@ -43,6 +49,38 @@ def facts(origin: Origin = Origin.GENERATED, **changed: object) -> ManifestFacts
 def sign(signer: C2paSigner, kind: str = "image/png", seed: int = 0, **changed: object) -> bytes:
     stated = facts(**changed)
     return signer.sign(encode(picture(seed), kind, xmp=xmp_packet(stated)), kind, stated).bytes
+
+
+class Roomy(Services):
+    """Leaves room in the signature box for what a test puts there."""
+
+    @property
+    def room(self) -> int:
+        return 8192
+
+
+def library_signer(home: Path) -> Any:
+    """c2pa's own signer with a home's keys."""
+    return _library_signer(home / "keys" / "signing.pem", home / "keys" / "signing.key")
+
+
+def _library_signer(chain: Path, key: Path) -> Any:
+    from c2pa import C2paSignerInfo, Signer
+
+    return Signer.from_info(C2paSignerInfo(b"es256", chain.read_bytes(), key.read_bytes(), None))
+
+
+def signed_by_the_library(
+    chain: Path, key: Path, kind: str = "image/png", **changed: object
+) -> bytes:
+    """A file that c2pa signed by itself (ES256): also with what we would not sign with."""
+    from c2pa import Builder
+
+    out = BytesIO()
+    stated = definition(facts(**changed), kind)
+    with Builder(stated, context=context_for(TrustList())) as builder:
+        builder.sign(_library_signer(chain, key), kind, BytesIO(encode(picture(), kind)), out)
+    return out.getvalue()
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import struct
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from guard.provenance.read import read_manifest
 from guard.provenance.sign import C2paSigner
 from guard.provenance.trust import TrustList, context_for
 
-from .kit import facts, picture, sign
+from .kit import facts, library_signer, picture, sign
 
 BOX = struct.pack(">I4s", 40, b"jumb") + struct.pack(">I4s", 24, b"jumd") + b"c2pa" + b"\0" * 20
 
@@ -22,29 +23,29 @@ BOX = struct.pack(">I4s", 40, b"jumb") + struct.pack(">I4s", 24, b"jumd") + b"c2
 @pytest.mark.parametrize("media_type", list(EXTENSIONS))
 @pytest.mark.parametrize("long_title", [False, True])
 def test_it_is_the_store_that_was_embedded(
-    signer: C2paSigner, media_type: str, long_title: bool
+    home: Path, trust: TrustList, media_type: str, long_title: bool
 ) -> None:
     """A long title pushes the store over 64 kB, so that JPEG has to split it."""
     from c2pa import Builder
 
     stated = facts(title="t" * (90_000 if long_title else 10))
     out = BytesIO()
-    with Builder(definition(stated, media_type), context=context_for(signer._own)) as builder:
+    with Builder(definition(stated, media_type), context=context_for(trust)) as builder:
         source = BytesIO(encode(picture(), media_type))
-        store = builder.sign(signer._signer, media_type, source, out)
+        store = builder.sign(library_signer(home), media_type, source, out)
     assert extract_manifest_store(out.getvalue(), media_type) == store
     assert holds_manifest_store(out.getvalue(), media_type)
 
 
-def test_a_gif_that_someone_signed(signer: C2paSigner, trust: TrustList) -> None:
+def test_a_gif_that_someone_signed(home: Path, trust: TrustList) -> None:
     from c2pa import Builder
     from PIL import Image
 
     plain, out = BytesIO(), BytesIO()
     Image.fromarray(picture()).save(plain, "GIF")
     assert not holds_manifest_store(plain.getvalue(), "image/gif")
-    with Builder(definition(facts(), "image/gif"), context=context_for(signer._own)) as builder:
-        store = builder.sign(signer._signer, "image/gif", plain, out)
+    with Builder(definition(facts(), "image/gif"), context=context_for(trust)) as builder:
+        store = builder.sign(library_signer(home), "image/gif", plain, out)
     assert extract_manifest_store(out.getvalue(), "image/gif") == store
     reading = read_manifest(out.getvalue(), "image/gif", trust)
     assert reading is not None

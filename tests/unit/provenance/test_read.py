@@ -31,7 +31,15 @@ from guard.provenance.trust import DEVELOPMENT_NAME, TrustList, anchors_of
 from guard.types import Origin
 
 from .authority import CLAIMS, DOCUMENTS, EMAIL, TIME_STAMPING, Authority
-from .kit import PAYLOAD, RECORD_ID, chunk, picture, sign, with_store
+from .kit import (
+    PAYLOAD,
+    RECORD_ID,
+    chunk,
+    picture,
+    sign,
+    signed_by_the_library,
+    with_store,
+)
 
 DATA_HASH = ("assertion.dataHash.mismatch",)
 BMFF_HASH = ("assertion.bmffHash.mismatch",)
@@ -188,8 +196,8 @@ def test_a_listed_certificate_must_be_meant_for_claims(
     """The library trusts a listed leaf whose only purpose is time-stamping; we do not."""
     authority = Authority()
     trust = TrustList((anchors_of("test", authority.pem, date="", uri="urn:test"),))
-    signer = C2paSigner(load_signing_keys(tmp_path, *authority.issue(tmp_path, eku=usages)))
-    reading = must_read(sign(signer), "image/png", trust)
+    data = signed_by_the_library(*authority.issue(tmp_path, eku=usages))
+    reading = must_read(data, "image/png", trust)
     assert reading.state == state
     assert reading.problems == (() if state == "trusted" else ("signingCredential.untrusted",))
     assert reading.trust_list == ("test" if state == "trusted" else None)

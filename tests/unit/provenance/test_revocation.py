@@ -27,7 +27,7 @@ from guard.provenance.sign import C2paSigner
 from guard.provenance.trust import TrustList, anchors_of
 
 from .authority import TIME_STAMPING, Authority
-from .kit import sign
+from .kit import Roomy, sign
 from .revoked import REVOKED_AT, answer, stapled
 
 GOOD = ocsp.OCSPCertStatus.GOOD
@@ -50,7 +50,7 @@ def leaf_and_files(
 ) -> tuple[x509.Certificate, dict[str, bytes]]:
     folder = tmp_path_factory.mktemp("signer")
     chain, key = authority.issue(folder)
-    signer = C2paSigner(load_signing_keys(folder, chain, key))
+    signer = C2paSigner(load_signing_keys(folder, chain, key), Roomy())
     leaf = x509.load_pem_x509_certificates(chain.read_bytes())[0]
     return leaf, {kind: sign(signer, kind) for kind in EXTENSIONS}
 

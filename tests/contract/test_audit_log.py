@@ -192,6 +192,17 @@ def test_fingerprints_lead_to_the_nearest(
         assert answer is None
 
 
+def test_several_fingerprints_of_a_picture(log: SqlAuditLog) -> None:
+    other = Fingerprint("io.iscc.v0", "5a" * 32)
+    record, _ = write_released(log, other_fingerprints=(other,))
+    write_released(log)
+    near = Fingerprint("io.iscc.v0", _flip(other.bits, 9))
+    found = log.find_similar([near, Fingerprint("pdq", "00" * 32)], 31)
+    assert [(one.stored.record, one.distance, one.asked) for one in found] == [(record, 9, 0)]
+    assert log.find_by_manifest(record.manifest_label or "") is not None
+    assert verify_log(log).ok
+
+
 def test_no_fingerprint_in_an_empty_log(log: SqlAuditLog) -> None:
     assert log.find_by_fingerprint(Fingerprint("pdq", "00" * 32), 256) is None
 

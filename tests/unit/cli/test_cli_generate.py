@@ -10,6 +10,7 @@ import pytest
 from guard.cli.exits import Exit
 
 from guard.errors import AuditUnavailable, ModelUnavailable
+from guard.provenance.engines import SECOND, Voice
 from tests.support.desk import Desk
 from tests.support.house import FLAGGED, FORBIDDEN, PROMPT
 
@@ -251,8 +252,28 @@ def test_verify_writes_a_page(desk: Desk) -> None:
 
     assert answer.code == 0
     assert "report.html" in answer.stderr
-    assert "nothing_found" in Path("report.html").read_text()
+    html = Path("report.html").read_text()
+    assert "nothing_found" in html
+    assert html.count("data:image/jpeg;base64,") == 1
+    bare = desk("verify", desk.picture(), "--html", "report.html", "--without-picture")
+    assert bare.code == 0
+    assert "<img" not in Path("report.html").read_text()
     assert desk("verify", desk.picture(), "--html", "/proc/x/report.html").code == Exit.USAGE
+
+
+def test_verify_says_where_two_engines_disagree(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _generate(desk, PROMPT).row["path"]
+    strict = Voice(SECOND, "valid", ("signingCredential.invalid",))
+    monkeypatch.setattr("guard.provenance.read.second_voice", lambda *_: strict)
+
+    answer = desk("verify", path)
+
+    assert answer.code == Exit.REVIEW
+    assert "c2pa says trusted, encypher-c2pa says valid" in answer.stdout
+    told = desk.json("verify", path).row["provenance"]
+    assert (told["agreement"], told["engines"][SECOND]["state"]) == (False, "valid")
 
 
 # -- review -----------------------------------------------------------------------------------

@@ -141,14 +141,21 @@ def anchors_of(name: str, pem: bytes, *, date: str, uri: str) -> Anchors:
 
 
 def may_sign_claims(certificate: x509.Certificate | None) -> bool:
-    """Whether a certificate is meant for claims; not one that could not be found."""
+    """Whether a certificate is meant for claims; not one that could not be found.
+
+    Its key must be for signatures, too (C2PA 2.4 section 14.5.1): both engines trust one whose key
+    usage is another, as long as it has any.
+    """
     if certificate is None:
         return False
     try:
         stated = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     except (x509.ExtensionNotFound, ValueError):
         return False
-    return any(usage.dotted_string in CLAIM_SIGNER_USAGES for usage in stated)
+    return usage.digital_signature and any(
+        one.dotted_string in CLAIM_SIGNER_USAGES for one in stated
+    )
 
 
 @lru_cache(maxsize=32)

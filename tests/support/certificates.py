@@ -317,6 +317,16 @@ CASES: Mapping[str, Case] = {
     "no_signature_usage": _leaf(
         WRONG, "its key is not for signatures", key_usage=("key_encipherment",)
     ),
+    "only_commits": _leaf(
+        WRONG,
+        "its key is for commitments and not for signatures; both engines trust it",
+        key_usage=("content_commitment",),
+    ),
+    "only_issues": _leaf(
+        WRONG,
+        "its key is for issuing certificates, though it is no CA; both engines trust it",
+        key_usage=("key_cert_sign", "crl_sign"),
+    ),
     "no_key_usage": _leaf(
         WRONG, "no key usage at all", without=frozenset({ExtensionOID.KEY_USAGE})
     ),

@@ -10,6 +10,7 @@ from guard.provenance.doctor import AnchorList, examine, parse_certificates
 from guard.provenance.read import read_manifest
 from guard.provenance.trust import TrustList, anchors_of
 from tests.support.certificates import CASES, Lab
+from tests.support.crooked import BENT
 from tests.support.resigning import signed_by
 
 STRICTER = {"eku_documents", "eku_claims"}
@@ -42,6 +43,17 @@ def test_only_the_right_ones_are_trusted(name: str, lab: Lab, trust: TrustList) 
     assert extract_manifest_store(file, "image/png") is not None
 
 
+@pytest.mark.parametrize("bent", list(BENT))
+def test_reader_and_doctor_agree_on_every_bend(bent: str, lab: Lab, trust: TrustList) -> None:
+    """An error of the doctor's is a signer that nobody trusts; without errors it is trusted."""
+    leaf = lab.leaf(**BENT[bent])
+    reading = read_manifest(signed_by(leaf), "image/png", trust)
+    found = examine((leaf.certificate, lab.pki.issuing.certificate))
+    assert reading is not None
+    if not any(one.rule == "usages_default" for one in found.findings):
+        assert (reading.state == "trusted") == found.valid, (reading.problems, found.findings)
+
+
 @pytest.mark.parametrize("media_type", ["image/jpeg", "image/webp", "image/tiff"])
 def test_other_formats(media_type: str, lab: Lab, trust: TrustList) -> None:
     good = signed_by(lab.pki.signer, stamp=lab.stamp(0), media_type=media_type)
@@ -55,7 +67,7 @@ def test_the_doctor_refuses_what_verifiers_refuse(lab: Lab) -> None:
     anchors = [AnchorList("known", parse_certificates(lab.claim_anchors, "root"))]
     seen = 0
     for name, case in CASES.items():
-        if not name.startswith(("good", "eku_", "ca_", "no_", "expired", "not_yet")):
+        if not name.startswith(("good", "eku_", "ca_", "no_", "only_", "expired", "not_yet")):
             continue
         store = extract_manifest_store(case.file(lab), "image/png") or b""
         leaf = signer_certificate(store, active_label(store))

@@ -120,7 +120,7 @@ def test_every_command_and_setting_and_error_is_documented(builder: ModuleType) 
         assert f"## `{' '.join(('guard', *command))}`" in page
     page = (DOCS / "reference" / "settings.md").read_text(encoding="utf-8")
     assert {f"`GUARD_{one.upper()}`" for one in Settings.model_fields} <= set(
-        re.findall(r"`GUARD_[A-Z_]+`", page)
+        re.findall(r"`GUARD_[A-Z0-9_]+`", page)
     )
     page = (DOCS / "reference" / "errors.md").read_text(encoding="utf-8")
     drawn = re.findall(r"[├└]── (\w+)", guard.errors.__doc__ or "")

@@ -98,7 +98,7 @@ def test_as_dict_is_ready_for_json_and_leaves_bytes_out(tmp_path: Path) -> None:
     assert json.loads(json.dumps(plain)) == plain
     assert plain["images"] == [
         {"media_type": "image/png", "sha256": "ab", "manifest_label": "label",
-         "certificate_fingerprint": "cd"}
+         "certificate_fingerprint": "cd", "notices": []}
     ]  # fmt: skip
     assert plain["path"] == str(tmp_path)
 

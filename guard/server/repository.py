@@ -29,10 +29,12 @@ from guard.server.stores import active_manifest, is_manifest_id
 from guard.store.rows import ManifestEntry
 from guard.types import Event, Pixels
 from guard.verify.similar import SAME_PICTURE, find_lookalikes
-from guard.verify.suspect import OTHER_PICTURE
 from guard.watermark.base import PAYLOAD_BYTES, Watermark
 
 FINGERPRINTS = (ISCC, PDQ)
+
+OTHER_PICTURE = 100
+"""Bits of 256: beyond this, a picture in the same frame is not the one that was recorded."""
 
 MOST_VALUE_BYTES = 4096
 """A soft binding's value; ours have 8, 32 and 34 bytes."""

@@ -17,7 +17,6 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from guard.provenance import pki as kinds
@@ -90,11 +89,15 @@ class Lab:
 
 @dataclass(frozen=True)
 class Case:
-    """One file. ``why`` says for a person what is right or wrong with its signer."""
+    """One file. ``why`` says for a person what is right or wrong with its signer.
+
+    ``revoked``: whether a stapled answer proves that its certificate was revoked.
+    """
 
     trusted: bool | None
     why: str
     file: Callable[[Lab], bytes]
+    revoked: bool = False
 
 
 def _leaf(trusted: bool | None, why: str, **changes: object) -> Case:
@@ -145,8 +148,9 @@ def _alike(lab: Lab) -> bytes:
 
 
 @cache
-def _rsa(bits: int) -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(65537, bits)
+def _rsa() -> kinds.PrivateKey:
+    """One for all: such a key takes a while."""
+    return kinds.new_key("ps256")
 
 
 def _issuer_expired(lab: Lab) -> bytes:
@@ -221,26 +225,32 @@ CASES: Mapping[str, Case] = {
     "ocsp_good_by_issuer": Case(
         RIGHT, "the issuing CA itself says good", _stapled("good", lambda lab: lab.pki.issuing)
     ),
-    "revoked": Case(WRONG, "the delegated responder says revoked", _stapled("revoked")),
+    "revoked": Case(
+        WRONG, "the delegated responder says revoked", _stapled("revoked"), revoked=True
+    ),
     "revoked_by_issuer": Case(
         WRONG,
         "the issuing CA itself says revoked",
         _stapled("revoked", lambda lab: lab.pki.issuing),
+        revoked=True,
     ),
     "revoked_before_stamp": Case(
         WRONG,
         "revoked ten days ago, time-stamped five days ago",
         lambda lab: _revoked(lab, 10, stamped_days_ago=5),
+        revoked=True,
     ),
     "revoked_after_stamp": Case(
         EITHER,
         "time-stamped five days ago, revoked yesterday: the key may have been lost before",
         lambda lab: _revoked(lab, 1, stamped_days_ago=5),
+        revoked=True,
     ),
     "revoked_long_ago": Case(
         WRONG,
         "the answer that says revoked is out of date: what is revoked stays so",
         lambda lab: signed_by(lab.pki.signer, ocsp=(lab.answer("revoked", days_ago=60),)),
+        revoked=True,
     ),
     "revoked_beside_good": Case(
         WRONG,
@@ -248,6 +258,7 @@ CASES: Mapping[str, Case] = {
         lambda lab: signed_by(
             lab.pki.signer, ocsp=(lab.answer("good", days_ago=2), lab.answer("revoked"))
         ),
+        revoked=True,
     ),
     "ocsp_unknown": Case(
         EITHER, "the responder does not know the certificate", _stapled("unknown")
@@ -308,10 +319,7 @@ CASES: Mapping[str, Case] = {
     "eku_ocsp": _usage(WRONG, ExtendedKeyUsageOID.OCSP_SIGNING),
     "eku_email_and_stamping": _usage(WRONG, EMAIL, ExtendedKeyUsageOID.TIME_STAMPING),
     # -- keys --------------------------------------------------------------------------------
-    "ps256": Case(RIGHT, "an RSA key", lambda lab: signed_by(lab.pki.issue(key=_rsa(3072)))),
-    "rsa_weak": Case(
-        WRONG, "an RSA key of 1,024 bits", lambda lab: signed_by(lab.pki.issue(key=_rsa(1024)))
-    ),
+    "ps256": Case(RIGHT, "an RSA key", lambda lab: signed_by(lab.pki.issue(key=_rsa()))),
     # -- extensions --------------------------------------------------------------------------
     "ca_signs": _leaf(WRONG, "a CA signed the claim", ca=True, path_length=0),
     "no_signature_usage": _leaf(

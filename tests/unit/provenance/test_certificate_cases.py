@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from guard.provenance.container import extract_manifest_store
 from guard.provenance.cose import active_label, signer_certificate
@@ -41,6 +42,13 @@ def test_only_the_right_ones_are_trusted(name: str, lab: Lab, trust: TrustList) 
         assert reading.trust_list == "known"
     assert not [one for one in reading.problems if "Hash" in one or "hashedURI" in one]
     assert extract_manifest_store(file, "image/png") is not None
+
+
+def test_a_weak_key_is_not_trusted(lab: Lab, trust: TrustList) -> None:
+    weak = lab.pki.issue(key=rsa.generate_private_key(65537, 1024))  # noqa: S505  # it is to be
+    reading = read_manifest(signed_by(weak), "image/png", trust)
+    assert reading is not None
+    assert reading.state != "trusted"
 
 
 @pytest.mark.parametrize("bent", list(BENT))

@@ -187,7 +187,7 @@ def build_services(settings: Settings, stated: ManifestSettings, key: ClaimKey) 
     return Services(
         stamps=TimestampAuthority(url) if url is not None else None,
         queue=StampQueue(settings.home) if stated.timestamp == "queue" else None,
-        stapler=Stapler(key.chain) if stated.ocsp != "off" else None,
+        stapler=Stapler(key.chain) if stated.ocsp != "none" else None,
         revocation="required" if stated.ocsp == "required" else "staple",
     )
 

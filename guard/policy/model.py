@@ -188,7 +188,7 @@ class ManifestSettings(_Strict):
     provider: str = "genguard development"
     include_prompt: bool = False
     timestamp: Literal["required", "queue"] = "required"
-    ocsp: Literal["off", "staple", "required"] = "off"
+    ocsp: Literal["none", "staple", "required"] = "none"
     visible_label: Literal["none", "corner"] = "none"
 
 

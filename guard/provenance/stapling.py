@@ -124,5 +124,5 @@ def _issuer_in(chain: Certificates) -> x509.Certificate:
 def _unavailable(why: str) -> RevocationUnavailable:
     return RevocationUnavailable(
         f"Nobody says whether the signing certificate is revoked: {why}.",
-        hint="Try again, or let the policy say `manifest: {ocsp: staple}` or `off`.",
+        hint="Try again, or let the policy say `manifest: {ocsp: staple}` or `none`.",
     )

@@ -156,7 +156,9 @@ def test_keys_of_every_kind(
     _header(monkeypatch, signer, header)
     assert revoked_at(b"", "") is not None
     signature = ocsp.load_der_ocsp_response(der).signature
-    header["rVals"]["ocspVals"] = [der.replace(signature, signature[:-1] + bytes([signature[-1] ^ 1]))]
+    header["rVals"]["ocspVals"] = [
+        der.replace(signature, signature[:-1] + bytes([signature[-1] ^ 1]))
+    ]
     assert revoked_at(b"", "") is None
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import typer
 from rich.markup import escape
 
-from guard.errors import GuardError
+from guard.errors import GuardError, KeyInvalid
 
+from .certificates import in_force
 from .command import Run, command
 from .exits import Exit, of_error, worst
 from .output import error_row
@@ -77,12 +78,17 @@ def _demo(run: Run) -> str:
 
 
 def _keys(run: Run) -> str:
-    from guard.assemble import build_claim_key
-    from guard.provenance.claim_key import Credentials
+    from guard.provenance.checkup import check_in_force
 
-    keys = Credentials(build_claim_key(run.settings).chain)
-    kind = "development only" if keys.development else "production"
-    return f"{kind}, expires {keys.expires:%Y-%m-%d}"
+    settings = run.settings
+    found = check_in_force(settings.home, in_force(settings))
+    if not found.valid:
+        worst_one = found.findings[0]
+        raise KeyInvalid(worst_one.what, hint=f"{worst_one.mend} See: guard keys check")
+    kind = "development only" if found.development else "production"
+    warnings = len(found.of("warning"))
+    more = f"; warnings: {warnings}, see guard keys check" if warnings else ""
+    return f"{kind}, expires {found.chain[0].expires:%Y-%m-%d}{more}"
 
 
 def _mark(run: Run) -> str:

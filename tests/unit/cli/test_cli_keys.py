@@ -162,6 +162,20 @@ def test_nobody_is_asked_unless_told(desk: Desk, tmp_path: Path) -> None:
     assert online.row["findings"][0]["rule"] == "revoked"
 
 
+def test_the_machines_doctor_asks_this_one(desk: Desk, tmp_path: Path, home: Path) -> None:
+    desk("keys", "dev")
+    fine = {row["check"]: row for row in desk.json("doctor").rows}["signing key"]
+    other = DevelopmentPki.create().signer
+    (home / "keys" / "signing.key").write_bytes(other.key_pem)
+    bad = {row["check"]: row for row in desk.json("doctor").rows}["signing key"]
+
+    assert fine["remark"].startswith("development only, expires ")
+    assert fine["remark"].endswith("; warnings: 2, see guard keys check")
+    assert not bad["ok"]
+    assert "not the one that this certificate was issued for" in bad["error"]["message"]
+    assert bad["error"]["hint"].endswith("guard keys check")
+
+
 # -- request ----------------------------------------------------------------------------------
 
 

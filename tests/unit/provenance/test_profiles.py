@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
 from guard.provenance import der, pki
+from guard.provenance.doctor import parse_certificates
 from guard.provenance.profile_rules import check_profile, key_name
 from guard.provenance.profiles import (
     ISSUING_CA,
@@ -292,6 +294,17 @@ def test_malformed_extensions_are_one_finding() -> None:
     made = builder.sign(issuer.key, hashes.SHA384())
     assert rules(made, "claimSigningLeaf.al1") == {"extensions"}
     assert profile_for(made) is LEAF_1
+
+
+@pytest.mark.parametrize("one", ["C2PA-TRUST-LIST.pem", "C2PA-TSA-TRUST-LIST.pem"])
+def test_real_authorities_follow_their_profiles(one: str) -> None:
+    """All CAs of the official lists but one, an older root, which the schemas refuse as well."""
+    data = files("guard.provenance").joinpath("trust_lists", one).read_bytes()
+    listed = parse_certificates(data, one, limit=None)
+    found = [check_profile(ca, profile_for(ca)) for ca in listed]
+    assert len(listed) > 20
+    assert sum(bool(findings) for findings in found) <= 1
+    assert not any(finding.level == "error" for findings in found for finding in findings)
 
 
 # -- which profile ----------------------------------------------------------------------------

@@ -92,7 +92,9 @@ def imported(path: Path) -> Iterator[str]:
 
 OPTIONAL = {
     "imwatermark",  # read_known_labels() does without; decode_bits() says how to install it
+    "pkcs11",  # extra: pkcs11
     "psycopg",  # extra: postgres
+    *("fastapi", "starlette", "uvicorn"),  # extra: server
 }
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from guard.errors import (
     InvalidImage,
@@ -363,6 +365,24 @@ def test_an_answer_of_somebody_else(
         monkeypatch.setattr(stapling, "ask", lambda *_, der=der: der)
         with pytest.raises(RevocationUnavailable, match=why):
             Stapler(key_of(world).chain).answer()
+
+
+def test_the_issuer_is_found_in_any_order(world: DevelopmentServices) -> None:
+    leaf, *above = key_of(world).chain
+    chain = (leaf, world.pki.root.certificate, *above)
+    assert Stapler(chain).answer()
+
+
+def test_other_addresses_in_a_certificate_are_passed_over() -> None:
+    """One that says where the issuer's certificate is, and not where to ask."""
+    only = x509.AccessDescription(
+        AuthorityInformationAccessOID.CA_ISSUERS,
+        x509.UniformResourceIdentifier("http://127.0.0.1:9/ca"),
+    )
+    root = pki.issue(pki.ROOT)
+    told = pki.issue(pki.SIGNER.but(extra=(x509.AuthorityInformationAccess([only]),)), root)
+    with pytest.raises(RevocationUnavailable, match="where to ask"):
+        Stapler((told.certificate, root.certificate))
 
 
 def test_chains_that_nobody_can_be_asked_about() -> None:

@@ -123,6 +123,20 @@ def test_the_wrong_pin(token: Token) -> None:
     assert "KeyInvalid: The token refuses the PIN (PinIncorrect)" in ended.stderr
 
 
+@pytest.mark.parametrize("refusal", ["PinIncorrect", "PinLocked", "PinLenRange", "PinInvalid"])
+def test_a_refused_pin_is_the_keys_fault(monkeypatch: pytest.MonkeyPatch, refusal: str) -> None:
+    pkcs11 = pytest.importorskip("pkcs11")
+
+    def refuse(_: str) -> Any:
+        raise getattr(pkcs11, refusal)
+
+    monkeypatch.setattr(pkcs11, "lib", refuse)
+    address = TokenAddress("/lib.so", label="x")
+    with pytest.raises(KeyInvalid, match=refusal) as caught:
+        module._connect(pkcs11, address, PIN)
+    assert PIN not in caught.value.diagnostics()
+
+
 @needs_token
 def test_what_is_not_there(token: Token) -> None:
     chain = token.chain()

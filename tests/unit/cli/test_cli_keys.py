@@ -13,9 +13,13 @@ import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from guard.cli import doctor as doctor_module
 from guard.cli import keys as keys_module
+from guard.cli.command import Run
 from guard.cli.exits import Exit
+from guard.cli.output import Output
 
+from guard.errors import KeyInvalid
 from guard.provenance import pki
 from guard.provenance.development import DevelopmentPki
 from guard.provenance.loopback import DevelopmentServices
@@ -162,18 +166,16 @@ def test_nobody_is_asked_unless_told(desk: Desk, tmp_path: Path) -> None:
     assert online.row["findings"][0]["rule"] == "revoked"
 
 
-def test_the_machines_doctor_asks_this_one(desk: Desk, tmp_path: Path, home: Path) -> None:
+def test_the_machines_doctor_asks_this_one(desk: Desk, home: Path) -> None:
     desk("keys", "dev")
-    fine = {row["check"]: row for row in desk.json("doctor").rows}["signing key"]
-    other = DevelopmentPki.create().signer
-    (home / "keys" / "signing.key").write_bytes(other.key_pem)
-    bad = {row["check"]: row for row in desk.json("doctor").rows}["signing key"]
+    fine = doctor_module._keys(Run(Output(as_json=True)))
+    (home / "keys" / "signing.key").write_bytes(DevelopmentPki.create().signer.key_pem)
 
-    assert fine["remark"].startswith("development only, expires ")
-    assert fine["remark"].endswith("; warnings: 2, see guard keys check")
-    assert not bad["ok"]
-    assert "not the one that this certificate was issued for" in bad["error"]["message"]
-    assert bad["error"]["hint"].endswith("guard keys check")
+    assert fine.startswith("development only, expires ")
+    assert fine.endswith("; warnings: 2, see guard keys check")
+    with pytest.raises(KeyInvalid, match="not the one that this certificate") as caught:
+        doctor_module._keys(Run(Output(as_json=True)))
+    assert caught.value.hint.endswith("guard keys check")
 
 
 # -- request ----------------------------------------------------------------------------------

@@ -45,10 +45,15 @@ _ISCC_SIDE = 32
 
 def fingerprint(pixels: Pixels) -> Fingerprint:
     """The PDQ hash of RGB ``pixels``: 256 bits as 64 lower-case hex digits."""
+    return measured(pixels)[0]
+
+
+def measured(pixels: Pixels) -> tuple[Fingerprint, int]:
+    """As :func:`fingerprint`, with PDQ's quality (see :func:`distinctiveness`): one computation."""
     import pdqhash
 
-    bits, _ = pdqhash.compute(np.ascontiguousarray(pixels))
-    return _pdq(bits)
+    bits, quality = pdqhash.compute(np.ascontiguousarray(pixels))
+    return _pdq(bits), int(quality)
 
 
 def iscc_code(pixels: Pixels) -> Fingerprint:
@@ -61,8 +66,12 @@ def fingerprints(pixels: Pixels) -> tuple[Fingerprint, ...]:
     return fingerprint(pixels), iscc_code(pixels)
 
 
-def variants(pixels: Pixels) -> tuple[tuple[Fingerprint, ...], ...]:
+def variants(
+    pixels: Pixels, upright: Fingerprint | None = None
+) -> tuple[tuple[Fingerprint, ...], ...]:
     """For each algorithm the fingerprints of a picture in eight positions, as it stands first.
+
+    ``upright``: its :func:`fingerprint`, where that is known already.
 
     The eight are all quarter turns, with and without mirroring (the dihedral group). What was
     kept of a picture is near one of those of its turned copy. PDQ's own shortcut
@@ -70,16 +79,13 @@ def variants(pixels: Pixels) -> tuple[tuple[Fingerprint, ...], ...]:
     which moved up to 102 bits on photographs. Turning the picture, made small first, moved 16.
     """
     small = _reduced(pixels)
-    pdq = [fingerprint(pixels), *map(fingerprint, _positions(small)[1:])]
+    pdq = [upright or fingerprint(pixels), *map(fingerprint, _positions(small)[1:])]
     return tuple(pdq), tuple(_iscc(one) for one in _positions(_iscc_grid(pixels)))
 
 
 def distinctiveness(pixels: Pixels) -> int:
     """PDQ's own quality, 0–100: below about 50 the picture is too flat to be found by its hash."""
-    import pdqhash
-
-    _, quality = pdqhash.compute(np.ascontiguousarray(pixels))
-    return int(quality)
+    return measured(pixels)[1]
 
 
 def distance(a: Fingerprint, b: Fingerprint) -> int:

@@ -12,10 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guard.image.decode import TRIED, quiet
 from guard.provenance.container import PNG_SIGNATURE, png_chunks
+
+if TYPE_CHECKING:
+    from PIL.Image import Exif
 
 MAX_TEXT = 1024 * 1024
 """Bytes of one text. A compressed chunk is unpacked no further: a few kB can hold gigabytes."""
@@ -85,20 +88,30 @@ def unpacked(packed: bytes) -> bytes:
 
 def _pillow(data: bytes) -> Iterator[ForeignText]:
     """Exif fields and comments of any format; no pixel is decoded for them."""
-    from PIL import Image
-
-    with quiet(), Image.open(BytesIO(data), formats=TRIED) as image:
-        comment = image.info.get("comment")
-        exif = image.getexif()
-        fields: list[tuple[str, Any]] = [
-            (name, exif.get(tag)) for tag, name in _EXIF_FIELDS.items()
-        ]
-        fields.append(("UserComment", exif.get_ifd(_EXIF_IFD).get(_USER_COMMENT)))
-    if isinstance(comment, (bytes, str)) and not data.startswith(PNG_SIGNATURE):
+    comment, exif = _metadata(data)
+    if isinstance(comment, (bytes, str)):
         yield ForeignText("comment", "comment", _plain(comment))
+    fields: list[tuple[str, Any]] = [(name, exif.get(tag)) for tag, name in _EXIF_FIELDS.items()]
+    fields.append(("UserComment", exif.get_ifd(_EXIF_IFD).get(_USER_COMMENT)))
     for name, value in fields:
         if isinstance(value, (bytes, str)) and value:
             yield ForeignText("Exif", name, _field(name, value))
+
+
+def _metadata(data: bytes) -> tuple[Any, Exif]:
+    """The comment and the Exif fields. Of a PNG Pillow would decode all pixels to get at them."""
+    from PIL import Image
+
+    if data.startswith(PNG_SIGNATURE):
+        exif = Image.Exif()
+        packed = next((content for kind, content in png_chunks(data) if kind == b"eXIf"), None)
+        if packed is not None:
+            exif.load(b"Exif\0\0" + packed)
+        return None, exif
+    with quiet(), Image.open(BytesIO(data), formats=TRIED) as image:
+        exif = image.getexif()
+        exif.get_ifd(_EXIF_IFD)  # reads it while the file is open
+        return image.info.get("comment"), exif
 
 
 def _field(name: str, value: bytes | str) -> str:

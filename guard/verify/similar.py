@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from guard.audit.base import AuditLog, StoredRecord
 from guard.audit.record import fingerprints as recorded
-from guard.image.fingerprint import distance, distinctiveness, fingerprints, variants
+from guard.image.fingerprint import distance, iscc_code, measured, variants
 from guard.types import Fingerprint, Pixels
 
 SAME_PICTURE = 31
@@ -68,10 +68,11 @@ def find_lookalike(log: AuditLog, pixels: Pixels) -> Lookalike | None:
 
 def find_lookalikes(log: AuditLog, pixels: Pixels, limit: int) -> tuple[Lookalike, ...]:
     """As :func:`find_lookalike`, up to ``limit`` records, nearest first."""
-    if distinctiveness(pixels) < DISTINCT:
+    first, quality = measured(pixels)
+    if quality < DISTINCT:
         return ()
-    upright = [(one,) for one in fingerprints(pixels)]
-    return _matching(log, upright, limit) or _matching(log, variants(pixels), limit)
+    upright = [(first,), (iscc_code(pixels),)]
+    return _matching(log, upright, limit) or _matching(log, variants(pixels, first), limit)
 
 
 def _matching(

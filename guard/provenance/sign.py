@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from guard.errors import GuardError, KeyInvalid, StageMisbehaved
+from guard.errors import GuardError, KeyInvalid, StageMisbehaved, TimestampUnavailable
 from guard.image.decode import decode
 from guard.image.encode import encode
 from guard.provenance.base import ManifestFacts
@@ -37,6 +37,7 @@ from guard.provenance.read import WRONG_USAGE, ManifestReading, read_manifest
 from guard.provenance.scaffold import ROOM_STEP, Draft, Part, draft
 from guard.provenance.services import NO_STAMP, Services
 from guard.provenance.signatures import signature_size
+from guard.provenance.timestamps import time_stamp_holds
 from guard.provenance.trust import TrustList, anchors_of, may_sign_claims
 from guard.provenance.unchanged import same_picture
 from guard.types import SignedAsset
@@ -181,6 +182,11 @@ class C2paSigner:
             raise _misbehaved("The signed picture names another record.")
         if not same_picture(encoded, signed.data, media_type):
             raise _misbehaved("Signing changed the picture.")
+        if signed.sealed.token is not None and not time_stamp_holds(signed.data, media_type):
+            raise TimestampUnavailable(
+                "The time-stamping authority gave a time-stamp that does not hold.",
+                hint="Ask who runs it, or name another in GUARD_TSA_URL.",
+            )
         return reading
 
 

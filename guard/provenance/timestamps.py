@@ -8,17 +8,23 @@ verifiers to say.
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import TYPE_CHECKING, Protocol
 
 from guard.errors import TimestampUnavailable
 from guard.provenance.transport import NoAnswer, ask, host_of
+from guard.provenance.trust import TrustList, context_for
 
 if TYPE_CHECKING:
     from rfc3161_client import TimeStampRequest, TimeStampResponse
 
 MAX_CLOCK_DIFFERENCE = timedelta(hours=24)
 """An authority whose clock is further off makes stamps that contradict the certificates."""
+
+VALIDATED = "timeStamp.validated"
+"""C2PA 2.4 section 15.2.1."""
 
 _QUERY = "application/timestamp-query"
 
@@ -58,6 +64,19 @@ class TimestampAuthority:
                 hint="Try again, or let the policy say `manifest: {timestamp: queue}`; without "
                 "GUARD_TSA_URL nothing is time-stamped.",
             ) from error
+
+
+def time_stamp_holds(data: bytes, media_type: str) -> bool:
+    """Whether the time-stamp in a signed file is one of its signature, by whomever.
+
+    Readers pass over one that is not, so nobody would notice that the picture has none.
+    """
+    from c2pa import Reader
+
+    with Reader(media_type, BytesIO(data), context=context_for(TrustList())) as reader:
+        report = json.loads(reader.json())
+    passed = report["validation_results"]["activeManifest"]["success"]
+    return any(one["code"] == VALIDATED for one in passed)
 
 
 def _check(request: TimeStampRequest, response: TimeStampResponse, message: bytes) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.provenance.cbor import MAX_DEPTH, array, byte_string, decode, head, text_string
+from guard.provenance.cbor import MAX_DEPTH, array, byte_string, decode, encode, head, text_string
 
 EXAMPLES = [  # RFC 8949, appendix A
     ("00", 0),
@@ -96,3 +96,14 @@ def test_heads_are_the_shortest(value: int) -> None:
 def test_more_than_64_bits_is_refused() -> None:
     with pytest.raises(ValueError, match="too large"):
         head(0, 2**64)
+
+
+def test_what_is_written_reads_back() -> None:
+    values = [0, -1, 300, b"bytes", "text", None, [1, (2,)], {"a": {1: b""}}]
+    assert decode(encode(values)) == [0, -1, 300, b"bytes", "text", None, [1, [2]], {"a": {1: b""}}]
+
+
+def test_what_has_no_cbor_here() -> None:
+    for odd in (1.5, True, object(), [b"x", {1.5}]):
+        with pytest.raises(TypeError, match="no CBOR for"):
+            encode(odd)

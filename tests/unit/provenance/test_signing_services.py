@@ -181,6 +181,20 @@ def test_a_password_in_an_address_is_not_repeated() -> None:
     assert "secret" not in caught.value.diagnostics()
 
 
+def test_a_time_stamp_with_a_wrong_signature(world: DevelopmentServices) -> None:
+    """Readers pass over it in silence: it must be seen here."""
+    real = TimestampAuthority(world.tsa_url)
+
+    class Lying:
+        def token(self, message: bytes) -> bytes:
+            token = bytearray(real.token(message))
+            token[-5] ^= 1
+            return bytes(token)
+
+    with pytest.raises(TimestampUnavailable, match="does not hold"):
+        signed(world, stamps=Lying())
+
+
 class Large:
     """An authority whose time-stamps are larger than what is left for them."""
 

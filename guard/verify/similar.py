@@ -57,18 +57,23 @@ class Lookalike:
         return tuple((one, bits) for one, bits in apart if bits <= SAME_PICTURE)
 
 
-def find_lookalike(log: AuditLog, pixels: Pixels) -> Lookalike | None:
+def find_lookalike(
+    log: AuditLog, pixels: Pixels, known: tuple[Fingerprint, int] | None = None
+) -> Lookalike | None:
     """The record whose picture is the same but for encoding, size, quarter turns and mirroring.
 
-    Flat pictures all have nearly the same fingerprint: nothing is found for them.
+    Flat pictures all have nearly the same fingerprint: nothing is found for them. ``known``: what
+    :func:`guard.image.fingerprint.measured` says of the picture, where that was asked already.
     """
-    found = find_lookalikes(log, pixels, 1)
+    found = find_lookalikes(log, pixels, 1, known)
     return found[0] if found else None
 
 
-def find_lookalikes(log: AuditLog, pixels: Pixels, limit: int) -> tuple[Lookalike, ...]:
+def find_lookalikes(
+    log: AuditLog, pixels: Pixels, limit: int, known: tuple[Fingerprint, int] | None = None
+) -> tuple[Lookalike, ...]:
     """As :func:`find_lookalike`, up to ``limit`` records, nearest first."""
-    first, quality = measured(pixels)
+    first, quality = known or measured(pixels)
     if quality < DISTINCT:
         return ()
     upright = [(first,), (iscc_code(pixels),)]

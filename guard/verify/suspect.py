@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from guard.audit.base import AuditLog, StoredRecord
 from guard.errors import GuardError
 from guard.image.decode import Decoded, load
-from guard.image.fingerprint import distance, fingerprint
+from guard.image.fingerprint import distance, measured
 from guard.provenance.labels import claimed_labels, read_labels
 from guard.provenance.read import ManifestReading, examine_manifest, examine_stored
 from guard.provenance.recorded import Registered, in_force_when_registered
@@ -92,8 +92,8 @@ class Verifier:
     def _gather(self, picture: Decoded) -> Evidence:
         reading = examine_manifest(picture.data, picture.media_type, self._trust)
         detection = self._watermark.detect(picture.pixels)
-        print_ = fingerprint(picture.pixels)
-        stored, found_by, apart = self._find(picture.pixels, detection)
+        print_, quality = measured(picture.pixels)
+        stored, found_by, apart = self._find(picture.pixels, detection, (print_, quality))
         recorded = stored.record.fingerprint if stored is not None else None
         if apart is None and recorded is not None:
             apart = distance(recorded, print_)
@@ -113,7 +113,7 @@ class Verifier:
         )
 
     def _find(
-        self, pixels: Pixels, detection: Detection
+        self, pixels: Pixels, detection: Detection, known: tuple[Fingerprint, int]
     ) -> tuple[StoredRecord | None, str | None, int | None]:
         """The record that the mark leads to, else the one that the picture looks like.
 
@@ -125,7 +125,7 @@ class Verifier:
             stored = self._log.find_by_mark(detection.payload)
             if stored is not None:
                 return stored, "watermark", None
-        near = find_lookalike(self._log, pixels)
+        near = find_lookalike(self._log, pixels, known)
         if near is None:
             return None, None, None
         return near.stored, "fingerprint", near.bits_apart

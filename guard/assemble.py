@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -181,12 +182,13 @@ def build_services(settings: Settings, stated: ManifestSettings, key: ClaimKey) 
     from guard.provenance.late_stamps import StampQueue
     from guard.provenance.services import Services
     from guard.provenance.stapling import Stapler
-    from guard.provenance.timestamps import TimestampAuthority
+    from guard.provenance.timestamps import PAUSE, TimestampAuthority
 
-    url = settings.tsa_url
+    url, queues = settings.tsa_url, stated.timestamp == "queue"
+    pause = PAUSE if queues else timedelta(0)
     return Services(
-        stamps=TimestampAuthority(url) if url is not None else None,
-        queue=StampQueue(settings.home) if stated.timestamp == "queue" else None,
+        stamps=TimestampAuthority(url, pause=pause) if url is not None else None,
+        queue=StampQueue(settings.home) if queues else None,
         stapler=Stapler(key.chain) if stated.ocsp != "none" else None,
         revocation="required" if stated.ocsp == "required" else "staple",
     )

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MAX_CLOCK_DIFFERENCE = timedelta(hours=24)
 """An authority whose clock is further off makes stamps that contradict the certificates."""
 
+PAUSE = timedelta(seconds=60)
+"""For those who can do without: long enough to keep up the pace, short enough to miss little."""
+
 VALIDATED = "timeStamp.validated"
 """C2PA 2.4 section 15.2.1."""
 
@@ -38,14 +41,37 @@ class TimestampSource(Protocol):
 
 
 class TimestampAuthority:
-    """A time-stamping authority at ``url``. Raises SettingsInvalid for what is no address."""
+    """A time-stamping authority at ``url``. Raises SettingsInvalid for what is no address.
 
-    def __init__(self, url: str) -> None:
+    With ``pause``, one that did not answer is not asked again for so long: who can sign without
+    it must not wait for it at every picture.
+    """
+
+    def __init__(self, url: str, *, pause: timedelta = timedelta(0)) -> None:
         self._url = url
+        self._pause = pause
+        self._paused: tuple[datetime, str] | None = None
         self.host = host_of(url, "GUARD_TSA_URL")
 
     def token(self, message: bytes) -> bytes:
         """A TimeStampToken (DER) over ``message``. Raises TimestampUnavailable."""
+        if self._paused is not None and datetime.now(UTC) < self._paused[0]:
+            raise self._unavailable(self._paused[1])
+        try:
+            return self._asked(message)
+        except (NoAnswer, ValueError) as error:
+            self._paused = (datetime.now(UTC) + self._pause, str(error))
+            raise self._unavailable(str(error)) from error
+
+    def _unavailable(self, why: str) -> TimestampUnavailable:
+        return TimestampUnavailable(
+            f"The time-stamping authority {self.host} gave no time-stamp: {why}.",
+            hint="Try again, or let the policy say `manifest: {timestamp: queue}`; without "
+            "GUARD_TSA_URL nothing is time-stamped.",
+        )
+
+    def _asked(self, message: bytes) -> bytes:
+        """Raises NoAnswer, ValueError."""
         from rfc3161_client import (
             HashAlgorithm,
             TimestampRequestBuilder,
@@ -54,16 +80,9 @@ class TimestampAuthority:
 
         builder = TimestampRequestBuilder().data(message).hash_algorithm(HashAlgorithm.SHA256)
         request = builder.cert_request(cert_request=True).nonce(nonce=True).build()
-        try:
-            response = decode_timestamp_response(ask(self._url, request.as_bytes(), _QUERY))
-            _check(request, response, message)
-            return response.time_stamp_token()
-        except (NoAnswer, ValueError) as error:
-            raise TimestampUnavailable(
-                f"The time-stamping authority {self.host} gave no time-stamp: {error}.",
-                hint="Try again, or let the policy say `manifest: {timestamp: queue}`; without "
-                "GUARD_TSA_URL nothing is time-stamped.",
-            ) from error
+        response = decode_timestamp_response(ask(self._url, request.as_bytes(), _QUERY))
+        _check(request, response, message)
+        return response.time_stamp_token()
 
 
 def time_stamp_holds(data: bytes, media_type: str) -> bool:

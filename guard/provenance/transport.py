@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
+from functools import cache
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from guard.errors import SettingsInvalid
 
+if TYPE_CHECKING:
+    import ssl
+
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 10.0
 """For connecting and for each piece of an answer: a service that is slower counts as down."""
+
+TOTAL_SECONDS = 30.0
+"""For a whole answer: one that trickles in counts as none."""
 
 MAX_ANSWER = 64 * 1024
 """Bytes of an answer; time-stamps and OCSP answers have 2 to 10 thousand."""
@@ -24,9 +33,11 @@ def ask(url: str, body: bytes, kind: str) -> bytes:
     import httpx
 
     limits = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
-    headers = {"Content-Type": kind}
+    said = {"Content-Type": kind}
     try:
-        with httpx.stream("POST", url, content=body, headers=headers, timeout=limits) as response:
+        with httpx.stream(
+            "POST", url, content=body, headers=said, timeout=limits, verify=_tls()
+        ) as response:
             if response.status_code != httpx.codes.OK:
                 raise NoAnswer(f"it answered {response.status_code}")
             return _limited(response)
@@ -34,12 +45,21 @@ def ask(url: str, body: bytes, kind: str) -> bytes:
         raise NoAnswer(f"{type(error).__name__}: {error}".rstrip(": ")) from error
 
 
+@cache  # reading the certificates of the world's authorities takes longer than most answers
+def _tls() -> ssl.SSLContext:
+    import httpx
+
+    return httpx.create_ssl_context()
+
+
 def _limited(response: object) -> bytes:
-    answer = bytearray()
+    answer, started = bytearray(), time.monotonic()
     for piece in response.iter_bytes():  # type: ignore[attr-defined]
         answer += piece
         if len(answer) > MAX_ANSWER:
             raise NoAnswer(f"its answer has more than {MAX_ANSWER:,} bytes")
+        if time.monotonic() - started > TOTAL_SECONDS:
+            raise NoAnswer(f"its answer was not there after {TOTAL_SECONDS:.0f} seconds")
     return bytes(answer)
 
 

@@ -162,6 +162,14 @@ def test_an_authority_that_is_not_there() -> None:
         TimestampAuthority("http://127.0.0.1:9/tsa").token(b"message")
 
 
+def test_an_answer_that_trickles_in(
+    world: DevelopmentServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "TOTAL_SECONDS", -1.0)
+    with pytest.raises(TimestampUnavailable, match="was not there after"):
+        signed(world)
+
+
 def test_an_answer_without_end(world: DevelopmentServices, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "MAX_ANSWER", 1000)
     with pytest.raises(TimestampUnavailable, match="more than 1,000 bytes"):
@@ -270,6 +278,22 @@ def test_a_released_picture_says_what_it_lacks(
     assert outcome.notices == (NO_STAMP,)
     (waiting,) = StampQueue(tmp_path).waiting()
     assert waiting.record_id == outcome.record_id
+
+
+def test_an_authority_that_is_down_is_left_alone_for_a_while(
+    world: DevelopmentServices, tmp_path: Path
+) -> None:
+    world.answers.tsa = "down"
+    authority = TimestampAuthority(world.tsa_url, pause=timedelta(seconds=60))
+    before = world.served["/tsa"]
+    for _ in range(3):
+        asset = signed(world, stamps=authority, queue=StampQueue(tmp_path))
+        assert asset.notices == (NO_STAMP,)
+    assert world.served["/tsa"] == before + 1
+    assert len(list(StampQueue(tmp_path).waiting())) == 3
+    world.answers.tsa = "good"
+    authority._paused = (datetime.now(UTC), "it was down")
+    assert authority.token(b"message"), "and asked again after that"
 
 
 def test_entries_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -58,8 +58,8 @@ from tests.support.mark_pictures import KINDS
 SIDE = 512
 """Pixels of the short side of what is protected: what a web page shows."""
 
-TILES = 5
-"""Areas of a photograph that are each a picture of its own; they do not overlap."""
+GRID = (3, 3)
+"""Rows and columns of areas of a photograph that are each a picture of its own."""
 
 BARS = {
     "re-encoded q60": 0.99,
@@ -74,19 +74,33 @@ INDEX_BAR_MS = 100.0
 
 
 def photographs() -> tuple[list[Path], list[Path]]:
-    """Files to protect, and others that strangers are cut from."""
-    files = _files()["photographs"]
-    return [one for place, one in enumerate(files) if place % 8], files[::8]
+    """Files to protect, and others that strangers are cut from, painted ones among them."""
+    files = _files()
+    kept = [one for place, one in enumerate(files["photographs"]) if place % 8]
+    return kept, files["photographs"][::8] + files["flat or painted"]
 
 
-def tiles(files: list[Path], rows: int, columns: int) -> Iterator[Pixels]:
-    """Areas that do not overlap: the first of every file, then the second, and so on."""
-    for place in range(rows * columns):
+@lru_cache(maxsize=64)
+def read(file: Path) -> Pixels:
+    """A file's pixels, at most 2048 on the long side: areas of it are asked for again and again."""
+    pixels = _read(file)
+    return scaled(pixels, min(1.0, 2048 / max(pixels.shape)))
+
+
+def area(file: Path, place: int, grid: tuple[int, int]) -> Pixels:
+    """One of rows × columns areas, none of which overlaps another."""
+    pixels, (rows, columns) = read(file), grid
+    height, width = pixels.shape[0] // rows, pixels.shape[1] // columns
+    top, left = place // columns * height, place % columns * width
+    return np.ascontiguousarray(pixels[top : top + height, left : left + width])
+
+
+def to_protect() -> Iterator[Pixels]:
+    """The first area of every photograph, then the second, and so on; large ones only."""
+    files, _ = photographs()
+    for place in range(GRID[0] * GRID[1]):
         for file in files:
-            pixels = _read(file)
-            height, width = pixels.shape[0] // rows, pixels.shape[1] // columns
-            top, left = place // columns * height, place % columns * width
-            part = pixels[top : top + height, left : left + width]
+            part = area(file, place, GRID)
             if min(part.shape[:2]) >= 200:
                 yield scaled(part, SIDE / min(part.shape[:2]))
 
@@ -119,13 +133,18 @@ COPIES: dict[str, Callable[[Pixels], bytes]] = {
 }
 
 
-def strangers(files: list[Path]) -> Iterator[Pixels]:
+def strangers() -> Iterator[Pixels]:
     """Small areas of files that nothing was protected from, and drawings in between."""
-    for place, part in enumerate(tiles(files, 8, 12)):
-        yield scaled(part, 0.75)
-        if place % 5 == 0:
-            draw = list(KINDS.values())[place // 5 % len(KINDS)]
-            yield draw(100_000 + place, 384, 384)
+    _, files = photographs()
+    grid = (6, 8)
+    for number, file in enumerate(files):
+        for place in range(grid[0] * grid[1]):
+            part = area(file, place, grid)
+            if min(part.shape[:2]) >= 80:
+                yield scaled(part, 384 / min(part.shape[:2]))
+            if place % 4 == 0:
+                seed = 100_000 + 100 * number + place
+                yield list(KINDS.values())[seed // 4 % len(KINDS)](seed, 384, 384)
 
 
 # -- a home with records ---------------------------------------------------------------------
@@ -178,9 +197,8 @@ class Home:
 
 
 def released(home: Home, count: int) -> list[tuple[str, bytes]]:
-    files, _ = photographs()
     kept: list[tuple[str, bytes]] = []
-    for pixels in tiles(files, 2, 3):
+    for pixels in to_protect():
         if len(kept) == count:
             break
         one = home.protect(pixels)
@@ -228,9 +246,8 @@ def unrelated(
     home: Home, count: int, *, blind: bool, note: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
     """Pictures that were never here: how many lead to a record. ``note`` hears of every 50."""
-    _, files = photographs()
     verifier, verdicts, wrong, seen = home.verifier(blind=blind), Counter[str](), 0, 0
-    for pixels in islice(strangers(files), count):
+    for pixels in islice(strangers(), count):
         report = verifier.examine(encode(pixels, "image/png"))
         verdicts[report.verdict.value] += 1
         wrong += report.record is not None

@@ -18,7 +18,16 @@ from guard.audit.log import SqlAuditLog
 from guard.audit.record import to_us
 from guard.image.decode import decode
 from guard.image.fingerprint import ALGORITHM as PDQ
-from guard.image.fingerprint import BITS, ISCC, distance, fingerprint, from_binding
+from guard.image.fingerprint import (
+    BITS,
+    ISCC,
+    distance,
+    fingerprint,
+    from_binding,
+    iscc_code,
+    measured,
+    to_binding,
+)
 from guard.provenance.cose import active_label
 from guard.provenance.manifest import mark_algorithm
 from guard.provenance.read import verify_stored
@@ -28,13 +37,16 @@ from guard.server.problems import Problem, bad_request, not_found
 from guard.server.stores import active_manifest, is_manifest_id
 from guard.store.rows import ManifestEntry
 from guard.types import Event, Pixels
-from guard.verify.similar import SAME_PICTURE, find_lookalikes
+from guard.verify.similar import DISTINCT, SAME_PICTURE, find_lookalikes
 from guard.watermark.base import PAYLOAD_BYTES, Watermark
 
 FINGERPRINTS = (ISCC, PDQ)
 
 OTHER_PICTURE = 100
 """Bits of 256: beyond this, a picture in the same frame is not the one that was recorded."""
+
+MOST_LOOKALIKES = 100
+"""Manifests that one picture leads to at most: as many as can be asked for."""
 
 MOST_VALUE_BYTES = 4096
 """A soft binding's value; ours have 8, 32 and 34 bytes."""
@@ -107,19 +119,27 @@ class Repository:
 
     def _seen(self, pixels: Pixels) -> Iterator[tuple[str, Match]]:
         """(algorithm, match) of all that a picture itself leads to."""
-        detection = self._watermark.detect(pixels)
-        if detection.detected and detection.payload is not None:
-            value = bytes.fromhex(detection.payload)
-            framed = detection.geometry in {"", "same frame"}
-            for algorithm in self.watermarks:
-                binding = SoftBinding(algorithm, value)
-                for stored in self._by_mark(binding):
-                    if not (framed and _is_another(stored, pixels)):
-                        yield algorithm, Match(_id(stored), 100)
-        for near in find_lookalikes(self._log, pixels, BITS):
+        yield from self._by_its_mark(pixels)
+        known = measured(pixels)
+        for near in find_lookalikes(self._log, pixels, MOST_LOOKALIKES, known):
             for print_, apart in near.near if self._is_served(near.stored) else ():
                 if self._says(near.stored, print_.algorithm, bytes.fromhex(print_.bits)):
                     yield print_.algorithm, Match(_id(near.stored), _score(apart))
+        prints = (known[0], iscc_code(pixels)) if known[1] >= DISTINCT else ()
+        for print_ in prints:
+            bounds = SAME_PICTURE, MOST_LOOKALIKES
+            for found in self._handed_in.matches(print_.algorithm, to_binding(print_), *bounds):
+                yield print_.algorithm, Match(*found)
+
+    def _by_its_mark(self, pixels: Pixels) -> Iterator[tuple[str, Match]]:
+        detection = self._watermark.detect(pixels)
+        if not detection.detected or detection.payload is None:
+            return
+        value, framed = bytes.fromhex(detection.payload), detection.geometry in {"", "same frame"}
+        for algorithm in self.watermarks:
+            for stored in self._by_mark(SoftBinding(algorithm, value)):
+                if not (framed and _is_another(stored, pixels)):
+                    yield algorithm, Match(_id(stored), 100)
 
     def _own(self, asked: SoftBinding, limit: int) -> Iterator[tuple[str, int]]:
         if asked.algorithm in self.watermarks:

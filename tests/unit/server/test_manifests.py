@@ -17,6 +17,8 @@ from guard.provenance.container import extract_manifest_store
 from guard.provenance.cose import active_label
 from guard.provenance.jumbf import boxes, find, label_of
 from guard.provenance.read import verify_stored
+from guard.server.problems import Problem
+from guard.server.stores import active_manifest
 from guard.types import Fingerprint, Mark, Origin
 from tests.support.house import picture
 
@@ -293,3 +295,30 @@ def test_withdrawing_keeps_the_log_whole(
     assert gone.status_code == 204
     assert matches(client, "org.genguard.pilot-2", mark) == []
     assert verify_log(home.log).ok
+
+
+def test_a_record_whose_manifest_was_exchanged_is_no_match(
+    client: httpx.Client, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What leads to a record must stand in its manifest, and the manifest be the record's own."""
+    from dataclasses import replace
+
+    from guard.audit.log import SqlAuditLog
+
+    kept, other = home.released
+    real = SqlAuditLog.find_by_mark
+
+    def exchanged(log: SqlAuditLog, payload: str) -> object:
+        found, theirs = real(log, payload), real(log, other.mark.hex())
+        assert found is not None
+        assert theirs is not None
+        return replace(found, manifest=theirs.manifest)
+
+    monkeypatch.setattr(SqlAuditLog, "find_by_mark", exchanged)
+    assert matches(client, "org.genguard.pilot-2", kept.mark) == []
+    assert matches(client, "org.genguard.pilot-2", other.mark) == [other.manifest_id]
+
+
+def test_a_store_without_the_manifest_that_is_asked_for() -> None:
+    with pytest.raises(Problem):
+        active_manifest(b"", "urn:c2pa:x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 from io import BytesIO
 
 import httpx
@@ -13,7 +14,9 @@ from PIL import Image
 from guard.image.decode import decode
 from guard.image.encode import encode
 from guard.image.fingerprint import ALGORITHM, ISCC, fingerprints, to_binding
-from guard.types import Detection, Fingerprint
+from guard.provenance.base import ManifestFacts
+from guard.provenance.container import extract_manifest_store
+from guard.types import Detection, Fingerprint, Origin
 from tests.support.house import picture
 
 from .conftest import Home
@@ -126,6 +129,30 @@ def test_copies_are_found_by_content(client: httpx.Client, home: Home, how: dict
     matches = found(by_content(client, copy_of(kept.data, **how)))
     assert list(matches) == [kept.manifest_id]
     assert matches[kept.manifest_id] > 80
+
+
+@pytest.mark.usefixtures("unreadable_marks")
+def test_handed_in_manifests_are_found_by_content(
+    client: httpx.Client, home: Home, operator: dict[str, str]
+) -> None:
+    pixels = picture(9)
+    signer = home.house.rooms.signer
+    facts = ManifestFacts(
+        record_id="01934a7e-0000-7000-8000-000000000002",
+        origin=Origin.GENERATED,
+        when=datetime.now(UTC),
+        model=None,
+        mark=None,
+        fingerprint=fingerprints(pixels)[0],
+        provider="Elsewhere",
+    )
+    signed = signer.sign(encode(pixels, "image/png"), "image/png", facts)
+    store = extract_manifest_store(signed.bytes, "image/png")
+    headers = {**operator, "Content-Type": "application/c2pa"}
+    client.post("/v1/manifests", content=store, headers=headers)
+    matches = found(by_content(client, copy_of(signed.bytes, side=160)))
+    assert list(matches) == [signed.manifest_label]
+    assert found(by_content(client, encode(picture(8), "image/png"))) == {}
 
 
 @pytest.fixture

@@ -27,18 +27,65 @@ def explain(verdict: VerdictName, evidence: Evidence) -> str:
 
 def _altered(evidence: Evidence) -> str:
     reading = evidence.reading
+    compared = _compared(evidence)
     if reading is None or reading.state != "invalid":
-        return (
-            "The mark in this picture belongs to a record of a different picture: the mark was "
-            "copied here, or the picture was painted over."
-        )
+        return compared or _copied(evidence)
     if reading.hard_binding_only:
-        return (
+        means = (
             f"Its content does not match its manifest, signed by {who(reading)}{since(reading)}: "
-            "it was changed after it was signed, or the manifest is another picture's. Who changed "
-            "it, and how much, the manifest cannot say."
+            "it was changed after it was signed, or the manifest is another picture's."
         )
-    return f"Its manifest does not verify: {because(reading)}."
+        unknown = "Who changed it, and how much, the manifest cannot say."
+        return f"{means} {compared or unknown}"
+    return f"Its manifest does not verify: {because(reading)}. {compared}".rstrip()
+
+
+def _copied(evidence: Evidence) -> str:
+    """An intact manifest, or none: then it is the mark that tells of another record."""
+    reading, stored = evidence.reading, evidence.stored
+    claimed = getattr(evidence, "claimed", None)
+    named = claimed.record.record_id if claimed is not None else reading and reading.record_id
+    if stored is not None and named and named != stored.record.record_id:
+        return (
+            f"Its manifest names record {named} and its invisible mark record "
+            f"{stored.record.record_id}: one of them was copied here from another picture."
+        )
+    return (
+        "The mark in this picture belongs to a record of a different picture: the mark was "
+        "copied here, or the picture was painted over."
+    )
+
+
+def _compared(evidence: Evidence) -> str:
+    """What lying beside the picture on record showed; nothing where they were not compared."""
+    comparison, stored = getattr(evidence, "comparison", None), evidence.stored
+    if comparison is None or stored is None:
+        return ""
+    means = _MEANS.get(evidence.found_by or "", "fingerprint")
+    leads = f"Its {means} leads to record {stored.record.record_id}"
+    if comparison.result == "other_picture":
+        return (
+            f"{leads}, which is of another picture: the {means} was copied here, or nearly all of "
+            "the picture was replaced."
+        )
+    if comparison.result == "altered":
+        count = len(comparison.regions)
+        parts = "one part of it was" if count == 1 else f"{count} parts of it were"
+        return (
+            f"{leads}, whose picture this is, but {parts} changed "
+            f"({_percent(comparison.share)} of what can be compared)."
+        )
+    if comparison.result == "agrees":
+        return f"{leads}, and it looks like the picture recorded there: no part was replaced."
+    return ""
+
+
+_MEANS = {"watermark": "invisible mark", "fingerprint": "fingerprint", "manifest": "manifest"}
+
+
+def _percent(share: float) -> str:
+    """In whole per cent; never rounded to nothing."""
+    return f"{share:.0%}" if share >= 0.01 else "less than 1%"
 
 
 def _trusted(evidence: Evidence) -> str:
@@ -73,10 +120,13 @@ def _unknown_signer(evidence: Evidence) -> str:
 
 def _recovered(evidence: Evidence) -> str:
     assert evidence.stored is not None  # noqa: S101  # judge() looked
-    means = "invisible mark" if evidence.found_by == "watermark" else "fingerprint"
+    means = _MEANS.get(evidence.found_by or "", "fingerprint")
+    seen = getattr(evidence, "comparison", None)
+    same = seen is not None and seen.result == "agrees"
     return (
         f"It carries no manifest, but its {means} leads to record "
         f"{evidence.stored.record.record_id} here, whose stored manifest verifies."
+        + (" It looks like the picture recorded there, with no part replaced." if same else "")
     )
 
 

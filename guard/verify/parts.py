@@ -17,6 +17,12 @@ MOST_ROWS = 24
 
 Fact = tuple[str, str]
 
+_RESULTS = {
+    "agrees": ("looks like the picture on record, with no part replaced", "good"),
+    "altered": ("differs from the picture on record", "bad"),
+    "other_picture": ("another picture than the one on record", "bad"),
+    "not_compared": ("could not be compared with the picture on record", "none"),
+}
 _NAMED = ("kind", "source", "has_prompt")
 _TONES = {"trusted": "good", "valid": "warn", "invalid": "bad"}
 _STATES = {
@@ -142,14 +148,23 @@ def _record(found: Mapping[str, Any] | None) -> Part:
 
 
 def _comparison(found: Mapping[str, Any]) -> Part:
-    """The picture beside the one on record, block by block."""
-    places = len(found.get("regions") or ())
-    rows = {name: value for name, value in found.items() if name not in {"regions", "result"}}
-    names = {name: name.replace("_", " ") for name in list(rows)[:MOST_ROWS]}
+    """The picture beside the one on record, place by place."""
+    result, places = str(found.get("result", "")), len(found.get("regions") or ())
+    shares = {
+        "shown of it": found.get("overlap"),
+        "changed of that": found.get("share"),
+        "likeness": found.get("likeness"),
+    }
+    facts = tuple(
+        (name, f"{value:.1%}" if name != "likeness" else f"{value:.2f}")
+        for name, value in shares.items()
+        if isinstance(value, float) and result != "not_compared"
+    )
     if places:
         count = f"differs from the picture on record in {places} place{'s'[: places > 1]}"
-        return Part("Comparison", count, facts_of(rows, names), tone="bad")
-    return Part("Comparison", str(found.get("result", "compared")), facts_of(rows, names))
+        return Part("Comparison", count, facts, tone="bad")
+    said, tone = _RESULTS.get(result, (cut(result) or "compared", "info"))
+    return Part("Comparison", said, facts, found=result != "not_compared", tone=tone)
 
 
 def _labels(labels: Sequence[Mapping[str, Any]]) -> Part:

@@ -29,6 +29,9 @@ QUALITY = 82
 MOST_REGIONS, MOST_CORNERS = 100, 64
 """More outlines, or corners of one, are not drawn."""
 
+FILLED = 0.95
+"""Share of the suspect from which the recorded picture is said to fill it."""
+
 UNITS = 1000
 """The drawing's width and height, whatever the picture's: outlines are fractions of it."""
 
@@ -37,13 +40,15 @@ UNITS = 1000
 class Preview:
     """A small JPEG as a data URI, with its size and the outlines to draw over it.
 
-    ``regions``: polygons as SVG wants them; ``blurred``: look only on purpose.
+    ``regions``: polygons as SVG wants them; ``frame``: of the recorded picture, where the suspect
+    shows more than that; ``blurred``: look only on purpose.
     """
 
     uri: str = field(repr=False)
     width: int
     height: int
     regions: tuple[str, ...] = ()
+    frame: str = ""
     blurred: bool = False
 
 
@@ -56,7 +61,8 @@ def preview_of(source: bytes | str | Path | Image, report: VerificationReport) -
     if event == Event.BLOCKED:
         return None
     uri, width, height = _small(load(source).pixels)
-    return Preview(uri, width, height, outlines(report), blurred=event == Event.HELD)
+    blurred = event == Event.HELD
+    return Preview(uri, width, height, outlines(report), frame_of(report), blurred)
 
 
 def _small(pixels: Any) -> tuple[str, int, int]:
@@ -80,6 +86,21 @@ def outlines(report: VerificationReport) -> tuple[str, ...]:
     regions = comparison.get("regions") if isinstance(comparison, Mapping) else None
     drawn = (_points(one) for one in list(regions or ())[:MOST_REGIONS])
     return tuple(points for points in drawn if points)
+
+
+def frame_of(report: VerificationReport) -> str:
+    """The recorded picture's frame in a larger suspect, as points; empty where it fills it."""
+    comparison = getattr(report, "comparison", None)
+    if not isinstance(comparison, Mapping) or comparison.get("result") not in _SEEN:
+        return ""
+    points = _points(comparison.get("frame"))
+    corners = [tuple(map(float, one.split(","))) for one in points.split()]
+    around = zip(corners, corners[1:] + corners[:1], strict=True)
+    area = abs(sum(x * v - u * y for (x, y), (u, v) in around)) / 2
+    return points if 0 < area < FILLED * UNITS**2 else ""
+
+
+_SEEN = ("agrees", "altered")
 
 
 def _points(region: Any) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from guard.provenance.engines import FIRST, SECOND, Voice
 from guard.provenance.read import UNREADABLE, ManifestReading
 from guard.types import Detection, Fingerprint, VerdictName
 from guard.verify.explain import explain
-from guard.verify.suspect import Evidence
 from guard.verify.words import LONGEST, because, meaning, since, who
 
 V = VerdictName
@@ -21,7 +22,7 @@ def told(verdict: VerdictName, reading: ManifestReading | None = None, **found: 
         "reading": reading, "detection": NO_MARK, "print": Fingerprint("pdq", "00" * 32),
         "stored": None, "found_by": None, "bits_apart": None, "restored": None, "labels": (),
     }  # fmt: skip
-    return explain(verdict, Evidence(**(facts | found)))  # type: ignore[arg-type]
+    return explain(verdict, SimpleNamespace(**(facts | found)))  # type: ignore[arg-type]
 
 
 def valid(*problems: str, **changed: object) -> ManifestReading:
@@ -115,3 +116,60 @@ def test_a_time_that_is_none_is_left_out(when: str | None) -> None:
 
 def test_codes_without_words_stay_codes() -> None:
     assert meaning("x.y") == "x.y"
+
+
+# -- beside the picture on record ------------------------------------------------------------------
+
+
+def beside(result: str, **more: object) -> dict[str, object]:
+    """Evidence of a comparison with record 7, which the mark led to."""
+    record = SimpleNamespace(record_id="7")
+    seen = {"result": result, "regions": (), "share": 0.0}
+    return {
+        "stored": SimpleNamespace(record=record),
+        "found_by": "watermark",
+        "comparison": SimpleNamespace(**(seen | more)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("regions", "share", "said"),
+    [
+        (1, 0.034, "one part of it was changed (3% of what can be compared)"),
+        (2, 0.004, "2 parts of it were changed (less than 1% of what can be compared)"),
+    ],
+)
+def test_a_changed_part_is_said_to_be_one(regions: int, share: float, said: str) -> None:
+    found = beside("altered", regions=((),) * regions, share=share)
+    text = told(V.ALTERED, **found)
+    assert text.startswith("Its invisible mark leads to record 7, whose picture this is, but")
+    assert said in text
+    changed = ManifestReading("invalid", signer="S", hard_binding_only=True)
+    text = told(V.ALTERED, changed, **found)
+    assert "does not match its manifest" in text
+    assert said in text
+    assert "cannot say" not in text
+    assert said in told(V.ALTERED, ManifestReading("invalid", problems=("x",)), **found)
+
+
+def test_a_mark_that_was_copied() -> None:
+    text = told(V.ALTERED, **beside("other_picture"))
+    assert "leads to record 7, which is of another picture: the invisible mark was copied" in text
+    assert "was copied here, or the picture was painted over" in told(V.ALTERED)
+    assert "was copied" in told(V.ALTERED, **beside("not_compared"))
+
+
+def test_a_manifest_and_a_mark_that_name_two_records() -> None:
+    found = beside("not_compared")
+    signed = ManifestReading("trusted", record_id="8")
+    text = told(V.ALTERED, signed, **found)
+    assert "names record 8 and its invisible mark record 7" in text
+    claimed = SimpleNamespace(record=SimpleNamespace(record_id="9"))
+    assert "names record 9" in told(V.ALTERED, signed, **(found | {"claimed": claimed}))
+
+
+def test_a_recovered_picture_that_was_compared() -> None:
+    assert "no part replaced" in told(V.RECOVERED, **beside("agrees"))
+    assert "no part replaced" not in told(V.RECOVERED, **beside("not_compared"))
+    invalid = ManifestReading("invalid", signer="S", hard_binding_only=True)
+    assert "no part was replaced" in told(V.ALTERED, invalid, **beside("agrees"))

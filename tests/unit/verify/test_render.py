@@ -14,7 +14,7 @@ import pytest
 from guard.image.encode import encode
 from guard.provenance.chain import Link
 from guard.types import VerdictName, VerificationReport
-from guard.verify.preview import MOST_REGIONS, SIDE, outlines, preview_of
+from guard.verify.preview import MOST_REGIONS, SIDE, frame_of, outlines, preview_of
 from guard.verify.render import FACES, LONGEST, MOST_ROWS, page
 from guard.verify.tree import MOST_NODES
 from tests.support.house import picture
@@ -195,12 +195,14 @@ def png(side: int = 32) -> bytes:
     return encode(np.full((side, 2 * side, 3), 90, np.uint8), "image/png")
 
 
-def compared(regions: object) -> VerificationReport:
+def compared(regions: object, **more: object) -> VerificationReport:
     @dataclasses.dataclass(frozen=True)
     class Compared(VerificationReport):
         comparison: object = None
 
-    return Compared(VerdictName.ALTERED, "x", comparison={"regions": regions, "result": "changed"})
+    return Compared(
+        VerdictName.ALTERED, "x", comparison={"regions": regions, "result": "changed"} | more
+    )
 
 
 def test_a_picture_is_shown_small_and_made_anew() -> None:
@@ -267,6 +269,41 @@ def test_differences_are_outlined_over_the_picture() -> None:
 def test_regions_that_are_none(regions: object) -> None:
     assert outlines(compared(regions)) == ()
     assert outlines(report()) == ()
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ("agrees", "looks like the picture on record, with no part replaced"),
+        ("altered", "differs from the picture on record"),
+        ("other_picture", "another picture than the one on record"),
+        ("not_compared", "could not be compared with the picture on record"),
+    ],
+)
+def test_what_the_comparison_said(result: str, said: str) -> None:
+    found = compared([], result=result, overlap=0.825, share=0.0, likeness=0.97)
+    html = page([(Path("a.png"), found)])
+    assert said in html
+    assert ("82.5%" in html) is (result != "not_compared")
+
+
+def test_a_picture_that_was_put_into_another_is_framed() -> None:
+    inside = [[0.25, 0.25], [0.75, 0.25], [0.75, 0.75], [0.25, 0.75]]
+    found = compared([], result="agrees", frame=inside)
+    shown = preview_of(png(), found)
+    assert shown is not None
+    assert shown.frame == "250.0,250.0 750.0,250.0 750.0,750.0 250.0,750.0"
+    html = page([(Path("a.png"), found)], {Path("a.png"): shown})
+    assert 'class="bounds"' in html
+    assert "what lies around it is not part of it" in html
+    for result, frame in (
+        ("agrees", [[0, 0], [1, 0], [1, 1], [0, 1]]),
+        ("other_picture", inside),
+        ("agrees", None),
+        ("agrees", [[0, 0]] * 4),
+    ):
+        assert frame_of(compared([], result=result, frame=frame)) == ""
+    assert frame_of(report()) == ""
 
 
 def test_far_too_many_regions_are_not_drawn() -> None:

@@ -118,10 +118,27 @@ class Repository:
         return _best(matches, limit)
 
     def _seen(self, pixels: Pixels) -> Iterator[tuple[str, Match]]:
-        """(algorithm, match) of all that a picture itself leads to."""
-        yield from self._by_its_mark(pixels)
+        """(algorithm, match) of all that a picture itself leads to.
+
+        All that a manifest binds must agree: a picture with another record's mark is not that of
+        the record that it looks like, nor that of the mark.
+        """
+        detection = self._watermark.detect(pixels)
+        mark = detection.payload if detection.detected else None
+        if mark is not None:
+            framed = detection.geometry in {"", "same frame"}
+            for algorithm in self.watermarks:
+                for stored in self._by_mark(SoftBinding(algorithm, bytes.fromhex(mark))):
+                    if not (framed and _is_another(stored, pixels)):
+                        yield algorithm, Match(_id(stored), 100)
+        yield from self._by_prints(pixels, mark)
+
+    def _by_prints(self, pixels: Pixels, mark: str | None) -> Iterator[tuple[str, Match]]:
         known = measured(pixels)
         for near in find_lookalikes(self._log, pixels, MOST_LOOKALIKES, known):
+            theirs = near.stored.record.mark
+            if mark is not None and (theirs is None or theirs.payload != mark):
+                continue
             for print_, apart in near.near if self._is_served(near.stored) else ():
                 if self._says(near.stored, print_.algorithm, bytes.fromhex(print_.bits)):
                     yield print_.algorithm, Match(_id(near.stored), _score(apart))
@@ -130,16 +147,6 @@ class Repository:
             bounds = SAME_PICTURE, MOST_LOOKALIKES
             for found in self._handed_in.matches(print_.algorithm, to_binding(print_), *bounds):
                 yield print_.algorithm, Match(*found)
-
-    def _by_its_mark(self, pixels: Pixels) -> Iterator[tuple[str, Match]]:
-        detection = self._watermark.detect(pixels)
-        if not detection.detected or detection.payload is None:
-            return
-        value, framed = bytes.fromhex(detection.payload), detection.geometry in {"", "same frame"}
-        for algorithm in self.watermarks:
-            for stored in self._by_mark(SoftBinding(algorithm, value)):
-                if not (framed and _is_another(stored, pixels)):
-                    yield algorithm, Match(_id(stored), 100)
 
     def _own(self, asked: SoftBinding, limit: int) -> Iterator[tuple[str, int]]:
         if asked.algorithm in self.watermarks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 
@@ -193,6 +194,19 @@ def test_a_copied_mark_leads_nowhere(client: httpx.Client, home: Home) -> None:
     forged = encode(np.clip(other + 3 * mark, 0, 255).astype(np.uint8), "image/png")
     assert home.watermark.detect(decode(forged).pixels).payload == kept.mark.hex()
     assert found(by_content(client, forged)) == {}
+
+
+def test_a_picture_with_another_ones_mark_leads_nowhere(
+    client: httpx.Client, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks like one record and carries the mark of another: neither manifest is its own."""
+    kept, other = home.released
+    real = home.watermark.detect(decode(kept.data).pixels)
+    swapped = replace(real, payload=other.mark.hex())
+    monkeypatch.setattr(type(home.watermark), "detect", lambda *_: swapped)
+    assert found(by_content(client, kept.data)) == {}
+    monkeypatch.setattr(type(home.watermark), "detect", lambda *_: real)
+    assert found(by_content(client, kept.data)) == {kept.manifest_id: 100}
 
 
 def test_hints_are_believed_only_if_the_picture_agrees(client: httpx.Client, home: Home) -> None:

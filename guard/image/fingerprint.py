@@ -83,6 +83,11 @@ def variants(
     return tuple(pdq), tuple(_iscc(one) for one in _positions(_iscc_grid(pixels)))
 
 
+def turned(pixels: Pixels, position: int) -> Pixels:
+    """The picture as its :func:`variants` of one ``position`` (0–7) see it."""
+    return _positions(pixels)[position]
+
+
 def distinctiveness(pixels: Pixels) -> int:
     """PDQ's own quality, 0–100: below about 50 the picture is too flat to be found by its hash."""
     return measured(pixels)[1]

@@ -25,6 +25,7 @@ from guard.image.fingerprint import (
     from_binding,
     iscc_code,
     to_binding,
+    turned,
     variants,
 )
 from guard.types import Fingerprint
@@ -95,7 +96,7 @@ def test_different_algorithms_cannot_be_compared() -> None:
         distance(Fingerprint("a", "00"), Fingerprint("a", "0000"))
 
 
-def turned(pixels: np.ndarray) -> list[np.ndarray]:
+def all_turned(pixels: np.ndarray) -> list[np.ndarray]:
     """The eight positions of a picture."""
     return [np.rot90(side, k).copy() for side in (pixels, pixels[:, ::-1]) for k in range(4)]
 
@@ -148,11 +149,19 @@ def test_fingerprints_are_both() -> None:
 @pytest.mark.parametrize("position", range(8))
 def test_one_variant_is_that_of_the_upright_picture(position: int) -> None:
     kept = fingerprints(scene(6))
-    copy = turned(scene(6))[position]
+    copy = all_turned(scene(6))[position]
     for original, found in zip(kept, variants(copy), strict=True):
         assert len(found) == 8
         assert min(distance(original, one) for one in found) <= 20
         assert position == 0 or distance(original, found[0]) > 60
+
+
+@pytest.mark.parametrize("position", range(8))
+def test_the_position_that_was_found_turns_the_copy_back(position: int) -> None:
+    copy = all_turned(scene(9))[position]
+    kept, found = iscc_code(scene(9)), variants(copy)[1]
+    nearest = min(range(8), key=lambda place: distance(kept, found[place]))
+    assert np.array_equal(turned(copy, nearest), scene(9))
 
 
 def test_turned_copies_of_large_pictures_are_near_enough() -> None:

@@ -173,3 +173,4 @@ def _expect_asset(asset: object, media_type: str) -> None:
     expect(asset.media_type == media_type, Stage.SIGN, f"{asset.media_type} for {media_type}")
     same = asset.sha256 == hashlib.sha256(data).hexdigest()
     expect(same, Stage.SIGN, "a digest that is not the file's")
+    _expect_all(asset.notices, str, Stage.SIGN, "notices")

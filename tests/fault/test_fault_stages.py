@@ -169,6 +169,8 @@ LIES: dict[Point, dict[str, Fault]] = {
             lambda asset: dataclasses.replace(asset, bytes=asset.bytes[: len(asset.bytes) // 2])
         ),
         "another digest": _signed(sha256="0" * 64),
+        "notices that are no texts": _signed(notices=[1]),
+        "a notice that is no text": _signed(notices=(None,)),
         "another format": _signed(media_type="image/jpeg"),
     },
 }

@@ -121,6 +121,29 @@ def test_bindings_time_stamp_and_revocation_together(world: DevelopmentServices,
     }
 
 
+@pytest.mark.usefixtures("own_settings")
+@pytest.mark.parametrize("algorithm", ["es384", "es512", "ps256", "ed25519"])
+def test_every_algorithm_strictly(world: DevelopmentServices, algorithm: str) -> None:
+    import encypher_c2pa
+
+    template = pki.SIGNER.but(ocsp_url=world.ocsp_url)
+    held = world.pki.issue(template, pki.new_key(algorithm))
+    key = CallbackKey.of(held.chain_pem, lambda message: sign_raw(held.key, message))
+    signer = C2paSigner(key, full(world, stapler=Stapler(key.chain)))
+    asset = signer.sign(encode(picture(), "image/jpeg"), "image/jpeg", facts())
+    report = encypher_c2pa.verify(
+        asset.bytes,
+        "image/jpeg",
+        trust_pem=world.pki.root.pem.decode(),
+        tsa_trust_pem=world.pki.tsa_root.pem.decode(),
+        telemetry=False,
+        online=False,
+        strict_conformance=True,
+    )
+    assert report["validation_results"]["failure"] == []
+    assert report["validation_state"] == "Trusted"
+
+
 # -- time-stamps -----------------------------------------------------------------------------------
 
 

@@ -92,8 +92,8 @@ def _trusted(evidence: Evidence) -> str:
     reading = _reading(evidence)
     made = f" It says that the picture was made {_source(reading)}." if _source(reading) else ""
     return (
-        f"Its manifest is intact and signed by {who(reading)}{since(reading)}, who is in "
-        f"{reading.trust_list}.{made}"
+        f"Its manifest is intact and signed by {who(reading)}{since(reading)}, whom "
+        f"{reading.trust_list} vouches for.{made}"
     )
 
 

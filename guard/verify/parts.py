@@ -86,12 +86,14 @@ def _manifest(found: Mapping[str, Any] | None) -> Part:
     }
     told = [_problem(one) for one in problems[:MOST_ROWS]]
     shown = {**found, "problems": told, "soft_bindings": bindings, "engines": _engines(found)}
+    shown["digital_source_type"] = str(found.get("digital_source_type") or "").rpartition("/")[2]
     state = str(found.get("state", "there"))
     return Part(
         "Manifest",
         f"{_STATES.get(state, state)}, {'from the record' if stored else 'in the file'}",
         facts_of(shown, names),
-        tone=_TONES.get(state, "info"),
+        # One from the record says how the picture left, not how it came back.
+        tone="info" if stored else _TONES.get(state, "info"),
     )
 
 

@@ -38,7 +38,7 @@ def test_a_trusted_picture_says_who_when_and_how() -> None:
         digital_source_type=TRAINED,
     )
     text = told(V.TRUSTED, reading)
-    assert "signed by Signer on 2026-11-24, who is in the list." in text
+    assert "signed by Signer on 2026-11-24, whom the list vouches for." in text
     assert "says that the picture was made by a trained algorithm (AI)" in text
     assert "says that" not in told(
         V.TRUSTED, ManifestReading("trusted", signer="S", trust_list="L")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import ipaddress
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -30,17 +31,18 @@ class Desk:
         self.options = options
         self.fetcher = ReferenceFetcher(options.reference_hosts, options.max_bytes)
         self.workers = Workers(options.threads, options.waiting)
+        self.fetches = Workers(4, 16)
         self._lookups = Workers(8, 256)
         self._rate = RateLimit(options.requests_per_minute)
 
     def close(self) -> None:
         """End the threads."""
-        self.workers.close()
-        self._lookups.close()
+        for workers in (self.workers, self.fetches, self._lookups):
+            workers.close()
 
     def admit(self, request: Request, cost: float = 1.0) -> None:
         """Count a request of its client. Raises Problem 429."""
-        self._rate.take(request.client.host if request.client else "", cost)
+        self._rate.take(who(request.client.host if request.client else ""), cost)
 
     def authorize(self, request: Request) -> None:
         """That the operator asks. Raises Problem 403 without a token set, 401 for a wrong one."""
@@ -75,6 +77,17 @@ class Desk:
     async def look_up(self, work: Callable[[], T]) -> T:
         """``work()`` beside the event loop: it waits for the database."""
         return await self._lookups.run(work)
+
+
+def who(address: str) -> str:
+    """Whom an address counts for: one of IPv6 for its network, of which a client has 2⁶⁴."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address) or found.ipv4_mapped:
+        return address
+    return str(ipaddress.ip_network((found, 64), strict=False))
 
 
 def binding(algorithm: str, value: str) -> SoftBinding:

@@ -175,8 +175,7 @@ async def match_content(request: Request, asked: Content_) -> QueryResult:
     """Manifests that a picture's own mark and fingerprints lead to; the body is the picture."""
     desk = desk_of(request)
     desk.admit(request, PICTURE_COST)
-    data = await desk.body(request)
-    return await _by_content(desk, lambda: data, asked)
+    return await _by_content(desk, await desk.body(request), asked)
 
 
 @query.post(
@@ -191,12 +190,13 @@ async def match_reference(request: Request, where: Reference_, asked: Content_) 
     desk.admit(request, PICTURE_COST)
     if (where.assetLength or 0) > desk.options.max_bytes:
         raise Problem(413, "too_large", "The picture is too large.", "Send a smaller file.")
-    return await _by_content(desk, lambda: desk.fetcher.fetch(where.referenceUrl), asked)
+    data = await desk.fetches.run(lambda: desk.fetcher.fetch(where.referenceUrl))
+    return await _by_content(desk, data, asked)
 
 
-async def _by_content(desk: Desk, data: Callable[[], bytes], asked: Content) -> QueryResult:
+async def _by_content(desk: Desk, data: bytes, asked: Content) -> QueryResult:
     found = await desk.workers.run(
-        lambda: desk.repository.by_content(data(), asked.limit, asked.algorithm, asked.hint)
+        lambda: desk.repository.by_content(data, asked.limit, asked.algorithm, asked.hint)
     )
     return _result(found)
 

@@ -17,6 +17,7 @@ import pytest
 from guard.errors import AuditUnavailable, InvalidImage, LogTampered, RecordNotFound
 from guard.image.encode import encode
 from guard.server import limits
+from guard.server.desk import who
 from guard.server.limits import RateLimit, Workers, read_body
 from guard.server.problems import Problem, problem_of
 from guard.server.reference import ReferenceFetcher, connect, resolve
@@ -171,6 +172,21 @@ def test_tokens_come_back_and_clients_are_apart() -> None:
     rate.take("a", 100.0)  # what costs more than a full bucket takes it all
     with pytest.raises(Problem):
         rate.take("a")
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "::ffff:192.0.2.7"),
+        ("", ""),
+        ("testclient", "testclient"),
+    ],
+)
+def test_whom_an_address_counts_for(address: str, counted: str) -> None:
+    assert who(address) == counted
 
 
 def test_clients_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

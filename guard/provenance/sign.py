@@ -46,6 +46,8 @@ __all__ = ["C2paSigner", "extract_manifest_store"]
 
 _OWN_ANCHOR = "urn:genguard:trust:signer"
 
+_NOBODY = TrustList()
+
 _ATTEMPTS = 2
 """The second leaves room for a time-stamp as large as the first one was."""
 
@@ -85,6 +87,7 @@ class C2paSigner:
         signature = bytes(signature_size(key.chain[0].public_key()))
         self._bare = Sealed(protected_header(key), signature)
         self._stamp_room = self._services.room
+        self._chain_holds = False
 
     @property
     def certificate_fingerprint(self) -> str:
@@ -167,15 +170,26 @@ class C2paSigner:
         store = with_envelope(store, label, sealed)
         return _Signed(replace_manifest_store(built.data, media_type, store), sealed, notices)
 
+    def _read(self, data: bytes, media_type: str) -> ManifestReading | None:
+        """What a verifier makes of the file.
+
+        The first must be trusted by our own chain. The chain is the same for all that follow, so
+        they are read without: following it costs more than all the rest of reading.
+        """
+        return read_manifest(data, media_type, _NOBODY if self._chain_holds else self._own)
+
     def _accepts(self, reading: ManifestReading) -> bool:
-        """Trusted by our own chain. A chain of one holds no issuer to trust it by."""
-        alone = len(self._key.chain) == 1 and set(reading.problems) <= {WRONG_USAGE}
-        return reading.state == "trusted" or (reading.state == "valid" and alone)
+        """A chain of one holds no issuer to trust it by."""
+        if reading.state == "trusted":
+            self._chain_holds = True
+            return True
+        followed = self._chain_holds or len(self._key.chain) == 1
+        return followed and reading.state == "valid" and set(reading.problems) <= {WRONG_USAGE}
 
     def _read_back(
         self, encoded: bytes, signed: _Signed, media_type: str, facts: ManifestFacts
     ) -> ManifestReading:
-        reading = read_manifest(signed.data, media_type, self._own)
+        reading = self._read(signed.data, media_type)
         if reading is None or not reading.label or not self._accepts(reading):
             raise _not_verified(reading.problems if reading else ("no manifest",))
         if reading.record_id != facts.record_id:

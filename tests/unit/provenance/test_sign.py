@@ -148,6 +148,31 @@ def test_what_does_not_read_back_is_not_handed_out(
         sign(signer)
 
 
+def test_the_chain_is_followed_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked = read_manifest, []
+
+    def spy(data: bytes, media_type: str, trust: TrustList) -> Any:
+        reading = real(data, media_type, trust)
+        asked.append((len(trust.lists), reading and reading.state))
+        return reading
+
+    monkeypatch.setattr(module, "read_manifest", spy)
+    fresh = C2paSigner(load_signing_keys(home))
+    for _ in range(3):
+        assert sign(fresh)
+    assert asked == [(1, "trusted"), (0, "valid"), (0, "valid")]
+
+
+def test_a_chain_that_does_not_hold_signs_nothing(tmp_path: Path) -> None:
+    chain, key = Authority().issue(tmp_path)
+    leaf, other = chain.read_bytes().split(b"-----END")[0], Authority().pem
+    chain.write_bytes(leaf + b"-----END CERTIFICATE-----\n" + other)
+    stranger = C2paSigner(load_signing_keys(tmp_path, chain, key))
+    for _ in range(2):
+        with pytest.raises(KeyInvalid, match=r"signingCredential\.untrusted"):
+            sign(stranger)
+
+
 def test_a_changed_picture_is_not_handed_out(
     signer: C2paSigner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

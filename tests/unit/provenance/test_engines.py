@@ -211,3 +211,8 @@ def test_garbage_in_the_place_of_a_manifest(trust: TrustList) -> None:
     reading = must_read(data, "image/png", trust)
     assert reading.state == "invalid"
     assert reading.engines
+
+
+def test_an_engine_that_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(engines._PACKAGES, "gone", "no-such-package-here")
+    assert engines.engine_version("gone") == ""

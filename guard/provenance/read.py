@@ -27,7 +27,11 @@ from cryptography import x509
 
 from guard.image.encode import MEDIA_TYPES, encode
 from guard.provenance.chain import Link, chain_of
-from guard.provenance.container import extract_manifest_store, holds_manifest_store
+from guard.provenance.container import (
+    extract_manifest_store,
+    holds_manifest_store,
+    overfull,
+)
 from guard.provenance.cose import signer_certificate
 from guard.provenance.engines import BROKE, FIRST, State, Voice, agree, second_voice, stricter
 from guard.provenance.manifest import RECORD_LABEL
@@ -190,10 +194,12 @@ def read_manifest(data: bytes, media_type: str, trust: TrustList) -> ManifestRea
         return _report(Reader.try_create(media_type, BytesIO(data), context=context))
 
     try:
-        return _read(report, extract_manifest_store(data, media_type), trust, detached=False)
+        if not overfull(data):
+            return _read(report, extract_manifest_store(data, media_type), trust, detached=False)
+        there = holds_manifest_store(data, media_type)
     except C2paError:
         there = holds_manifest_store(data, media_type)
-        return ManifestReading("invalid", problems=(UNREADABLE,)) if there else None
+    return ManifestReading("invalid", problems=(UNREADABLE,)) if there else None
 
 
 def verify_stored(manifest_store: bytes, media_type: str, trust: TrustList) -> ManifestReading:

@@ -34,6 +34,8 @@ from tests.support.hostile_files import (
     SCRIPT,
     Signed,
     bad_boxes,
+    bad_containers,
+    bad_contents,
     chunk,
     flipped,
     polyglots,
@@ -229,6 +231,19 @@ def test_boxes_in_other_formats(signed: Mapping[str, Signed], tmp_path: Path) ->
     }
     rows = looked_at(tmp_path, files.items())
     assert {row["state"] for row in rows.values()} <= {"invalid", None}
+
+
+def test_contents_that_exhaust_a_stack(signed: Mapping[str, Signed], tmp_path: Path) -> None:
+    rows = looked_at(tmp_path, bad_contents(signed["image/png"]))
+    assert {row["state"] for row in rows.values()} == {"invalid"}
+    assert len(rows) == 26
+
+
+def test_containers_that_lead_nowhere(signed: Mapping[str, Signed], tmp_path: Path) -> None:
+    rows = looked_at(tmp_path, bad_containers(signed))
+    assert {row["state"] for row in rows.values()} <= {"invalid", None}
+    assert {row.get("error") for row in rows.values()} <= {None, "invalid_image"}
+    assert rows["AVIF of empty boxes"]["problems"] == ["manifest.unreadable"]
 
 
 def test_polyglots(signed: Mapping[str, Signed], tmp_path: Path) -> None:

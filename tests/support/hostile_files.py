@@ -278,18 +278,87 @@ def with_title(signed: Signed, title: str) -> bytes:
     """A signed PNG with another title in its claim: all boxes fit, the signature does not."""
     store, label = signed.store, active_label(signed.store)
     claim = cbor_of(store, label, CLAIM)
-    old, new = cbor.text_string("Generated image"), cbor.text_string(title)
-    at = store.index(old, claim.body)
-    places = [claim, *(jumbf.find(store, *path) for path in ((label, CLAIM), (label,), ()))]
+    content = store[claim.body : claim.end]
+    changed = content.replace(cbor.text_string("Generated image"), cbor.text_string(title))
+    return swapped(signed, (label, CLAIM), b"cbor", changed)
+
+
+def swapped(signed: Signed, path: tuple[str, ...], kind: bytes, content: bytes) -> bytes:
+    """A signed PNG with other content in one box; the lengths of all boxes around it fit."""
+    store = signed.store
+    around = [jumbf.find(store, *path[:depth]) for depth in range(len(path) + 1)]
+    assert around[-1] is not None
+    inner = jumbf.content(store, around[-1], kind)
+    assert inner is not None
     changed = bytearray(store)
-    for place in places:
+    for place in (inner, *around):
         assert place is not None
-        length = place.end - place.start + len(new) - len(old)
+        length = place.end - place.start + len(content) - (inner.end - inner.body)
         changed[place.start : place.start + 4] = struct.pack(">I", length)
-    changed[at : at + len(old)] = new
-    chunk_at = signed.data.index(b"caBX") - 4
-    head, tail = signed.data[:chunk_at], signed.data[chunk_at + 12 + len(store) :]
+    changed[inner.body : inner.end] = content
+    at = signed.data.index(b"caBX") - 4
+    head, tail = signed.data[:at], signed.data[at + 12 + len(store) :]
     return head + chunk(b"caBX", bytes(changed)) + tail
+
+
+DEEP = 200_000
+
+
+def bad_contents(signed: Signed) -> Iterator[tuple[str, bytes]]:
+    """CBOR and JSON that exhaust a stack or claim to be larger than memory."""
+    label = active_label(signed.store)
+    huge = b"\x7f" + b"\xff" * 7
+    contents = {
+        "arrays in arrays": b"\x81" * DEEP + b"\0",
+        "maps in maps": b"\xa1\x61a" * DEEP + b"\0",
+        "tags on tags": b"\xc1" * DEEP + b"\0",
+        "endless arrays": b"\x9f" * DEEP,
+        "a huge array": b"\x9b" + huge,
+        "a huge map": b"\xbb" + huge,
+        "a huge string": b"\x5b" + huge,
+        "nothing": b"",
+    }
+    places = {
+        "claim": (label, CLAIM),
+        "signature": (label, "c2pa.signature"),
+        "actions": (label, ASSERTIONS, "c2pa.actions.v2"),
+    }
+    for where, path in places.items():
+        for what, content in contents.items():
+            yield f"{what} in the {where}", swapped(signed, path, b"cbor", content)
+    record = (label, ASSERTIONS, "org.genguard.record")
+    yield "JSON arrays in arrays", swapped(signed, record, b"json", b"[" * DEEP)
+    yield "JSON objects in objects", swapped(signed, record, b"json", b'{"a":' * DEEP)
+
+
+def bad_containers(signed: Mapping[str, Signed]) -> Iterator[tuple[str, bytes]]:
+    """Files whose own structure leads in circles or nowhere."""
+    store = signed["image/png"].store
+    jpeg, webp = signed["image/jpeg"].data, signed["image/webp"].data
+    avif, tiff = signed["image/avif"].data, signed["image/tiff"].data
+    parts = [app11(store[:40], number % 0xFFFF) for number in range(20_000)]
+    yield "JPEG of 20,000 stores", jpeg[:2] + b"".join(parts) + jpeg[2:]
+    yield "JPEG of fill bytes", b"\xff\xd8" + b"\xff" * 1_000_000
+    at = webp.index(b"C2PA") + 4
+    yield "WebP with an endless chunk", webp[:at] + b"\xff" * 4 + webp[at + 4 :]
+    yield "WebP of empty chunks", webp[:12] + b"C2PA\0\0\0\0" * 50_000
+    yield "AVIF with a box of 2^64", avif[:24] + struct.pack(">I4sQ", 1, b"uuid", 2**64 - 1)
+    yield "AVIF with a box of length 0", avif + struct.pack(">I4s", 0, b"uuid")
+    empty = struct.pack(">I4s", 8, b"free") * 100_000
+    yield "AVIF of empty boxes", avif + empty
+    yield "AVIF of empty boxes in a box", avif + box(b"moov", box(b"trak", empty))
+    png = signed["image/png"].data
+    yield "PNG of empty chunks", png[:-12] + chunk(b"teSt", b"") * 100_000 + png[-12:]
+    order = "<" if tiff[:2] == b"II" else ">"
+    first = struct.unpack_from(f"{order}I", tiff, 4)[0]
+    count = struct.unpack_from(f"{order}H", tiff, first)[0]
+    last = first + 2 + 12 * count
+    ring = tiff[:last] + struct.pack(f"{order}I", first) + tiff[last + 4 :]
+    yield "TIFF whose directories form a ring", ring
+    yield "TIFF of 65,535 tags", tiff[:first] + b"\xff\xff" + tiff[first + 2 :]
+    yield "TIFF whose directory lies outside", tiff[:4] + b"\xff" * 4 + tiff[8:]
+    gif = b"GIF89a\1\0\1\0\0\0\0\x21\xff\x0bC2PA_GIF\1\0\0"
+    yield "GIF of endless sub-blocks", gif + (b"\xff" + bytes(255)) * 5000
 
 
 def signed_with_texts(text: str) -> tuple[bytes, bytes]:

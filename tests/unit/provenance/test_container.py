@@ -9,13 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.image.encode import EXTENSIONS, encode
-from guard.provenance.container import extract_manifest_store, holds_manifest_store, png_chunks
+from guard.provenance.container import (
+    MOST_BOXES,
+    MOST_CHUNKS,
+    extract_manifest_store,
+    holds_manifest_store,
+    overfull,
+    png_chunks,
+)
 from guard.provenance.manifest import definition
 from guard.provenance.read import read_manifest
 from guard.provenance.sign import C2paSigner
 from guard.provenance.trust import TrustList, context_for
 
-from .kit import facts, library_signer, picture, sign
+from .kit import chunk, facts, library_signer, picture, sign
 
 BOX = struct.pack(">I4s", 40, b"jumb") + struct.pack(">I4s", 24, b"jumd") + b"c2pa" + b"\0" * 20
 
@@ -135,3 +142,27 @@ def test_fuzzing_starts_from_files_with_stores(signer: C2paSigner) -> None:
             old, data[at] = data[at], 255
             extract_manifest_store(bytes(data), media_type)
             data[at] = old
+
+
+# -- too many parts --------------------------------------------------------------------------------
+
+
+def test_files_of_too_many_parts_are_told_at_once() -> None:
+    png, avif = (encode(picture(), kind) for kind in ("image/png", "image/avif"))
+    free = struct.pack(">I4s", 8, b"free")
+    wide = struct.pack(">I4sQ", 1, b"moov", 16 + 8 * MOST_BOXES) + free * MOST_BOXES
+    meta = struct.pack(">I4sI", 12 + 8 * MOST_BOXES, b"meta", 0) + free * MOST_BOXES
+    for data in (avif + free * MOST_BOXES, avif + wide, avif + meta):
+        assert overfull(data)
+    for data in (png, avif, avif + free * (MOST_BOXES - 200), b"", b"\xff\xd8", avif[:20]):
+        assert not overfull(data)
+    many = png[:-12] + chunk(b"teSt", b"") * MOST_CHUNKS + png[-12:]
+    assert overfull(many)
+    assert not overfull(png[:-12] + chunk(b"teSt", b"") * (MOST_CHUNKS - 200) + png[-12:])
+
+
+def test_boxes_that_nest_without_end() -> None:
+    avif = encode(picture(), "image/avif")
+    data = avif + struct.pack(">I4s", 0, b"moov") * 5000
+    assert not overfull(data)
+    assert not overfull(avif + struct.pack(">I4s", 4, b"moov"))

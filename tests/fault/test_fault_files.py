@@ -39,6 +39,7 @@ from tests.support.hostile_files import (
     chunk,
     flipped,
     polyglots,
+    rings,
     signed_with_texts,
     with_store,
     with_title,
@@ -71,15 +72,17 @@ def signed(home: Path) -> Mapping[str, Signed]:
     return {kind: Signed(_sign(signer, kind, 1), kind, _sign(signer, kind, 2)) for kind in FORMATS}
 
 
-def _sign(signer: C2paSigner, kind: str, seed: int) -> bytes:
+def _sign(signer: C2paSigner, kind: str, seed: int, parent: bytes | None = None) -> bytes:
     facts = ManifestFacts(
         record_id=f"01934a7e-0000-7000-8000-00000000000{seed}",
-        origin=Origin.GENERATED,
+        origin=Origin.EDITED if parent else Origin.GENERATED,
         when=_now(),
         model="demo@1",
         mark=Mark("genguard-pilot-1", "0123456789abcdef", 42.0),
         fingerprint=None,
         provider="Example Images",
+        parent=parent,
+        parent_media_type="image/png" if parent else None,
     )
     encoded = encode(picture(seed, 96), kind, xmp=xmp_packet(facts))
     return signer.sign(encoded, kind, facts).bytes
@@ -237,6 +240,17 @@ def test_contents_that_exhaust_a_stack(signed: Mapping[str, Signed], tmp_path: P
     rows = looked_at(tmp_path, bad_contents(signed["image/png"]))
     assert {row["state"] for row in rows.values()} == {"invalid"}
     assert len(rows) == 26
+
+
+def test_manifests_in_rings_and_in_thousands(home: Path, tmp_path: Path) -> None:
+    """Pictures that are made from themselves, and a store of very many manifests."""
+    signer = C2paSigner(load_signing_keys(home))
+    parent = _sign(signer, "image/png", 1)
+    child = _sign(signer, "image/png", 2, parent)
+    files = dict(rings(Signed(_sign(signer, "image/png", 3, child), "image/png", b"")))
+    rows = looked_at(tmp_path, files.items())
+    assert {row["state"] for row in rows.values()} == {"invalid"}
+    assert len(rows) == 5
 
 
 def test_containers_that_lead_nowhere(signed: Mapping[str, Signed], tmp_path: Path) -> None:

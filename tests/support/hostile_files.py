@@ -296,9 +296,7 @@ def swapped(signed: Signed, path: tuple[str, ...], kind: bytes, content: bytes) 
         length = place.end - place.start + len(content) - (inner.end - inner.body)
         changed[place.start : place.start + 4] = struct.pack(">I", length)
     changed[inner.body : inner.end] = content
-    at = signed.data.index(b"caBX") - 4
-    head, tail = signed.data[:at], signed.data[at + 12 + len(store) :]
-    return head + chunk(b"caBX", bytes(changed)) + tail
+    return _around(signed, bytes(changed))
 
 
 DEEP = 200_000
@@ -329,6 +327,33 @@ def bad_contents(signed: Signed) -> Iterator[tuple[str, bytes]]:
     record = (label, ASSERTIONS, "org.genguard.record")
     yield "JSON arrays in arrays", swapped(signed, record, b"json", b"[" * DEEP)
     yield "JSON objects in objects", swapped(signed, record, b"json", b'{"a":' * DEEP)
+
+
+def rings(signed: Signed) -> Iterator[tuple[str, bytes]]:
+    """The history of a PNG with two forebears, bent back on itself; and one of 1,000 manifests."""
+    store = signed.store
+    top = jumbf.find(store)
+    assert top is not None
+    places = [one for one in jumbf.boxes(store, top.body, top.end) if one.kind == b"jumb"]
+    labels = [(jumbf.label_of(store, one) or "").encode() for one in places]
+    assert len(labels) == 3
+    bends = [(2, 0, 2), (2, 1, 2), (1, 0, 2), (1, 0, 1)]  # in which manifest, which name, by which
+    for where, old, new in bends:
+        place = places[where]
+        part = store[place.start : place.end].replace(labels[old], labels[new])
+        name = f"manifest {where} made from {new} instead of {old}"
+        yield name, _around(signed, store[: place.start] + part + store[place.end :])
+    first, label = store[places[0].start : places[0].end], labels[0]
+    copies = [first.replace(label, label[:-6] + b"%06x" % number) for number in range(1000)]
+    many = store[: places[0].start] + b"".join(copies) + store[places[0].start :]
+    yield "a thousand manifests", _around(signed, struct.pack(">I", len(many)) + many[4:])
+
+
+def _around(signed: Signed, store: bytes) -> bytes:
+    """A signed PNG around a store of any length."""
+    at = signed.data.index(b"caBX") - 4
+    head, tail = signed.data[:at], signed.data[at + 12 + len(signed.store) :]
+    return head + chunk(b"caBX", store) + tail
 
 
 def bad_containers(signed: Mapping[str, Signed]) -> Iterator[tuple[str, bytes]]:

@@ -77,13 +77,14 @@ def find_lookalikes(
     if quality < DISTINCT:
         return ()
     upright = [(first,), (iscc_code(pixels),)]
-    return _matching(log, upright, limit) or _matching(log, variants(pixels, first), limit)
+    found = _matching(log, upright, limit)
+    return found or _matching(log, [row[1:] for row in variants(pixels, first)], limit, 1)
 
 
 def _matching(
-    log: AuditLog, prints: Sequence[Sequence[Fingerprint]], limit: int
+    log: AuditLog, prints: Sequence[Sequence[Fingerprint]], limit: int, first: int = 0
 ) -> tuple[Lookalike, ...]:
-    """``prints``: for each algorithm those of the same positions."""
+    """``prints``: for each algorithm those of the same positions, from the ``first`` on."""
     asked = [(one, position) for row in prints for position, one in enumerate(row)]
     questions = [one for one, _ in asked]
     found = log.find_similar(questions, SAME_PICTURE, max(limit, CANDIDATES))
@@ -92,7 +93,7 @@ def _matching(
         print_, position = asked[near.asked]
         there = tuple(row[position] for row in prints)
         if agrees(near.stored, there):
-            kept.append(Lookalike(near.stored, print_, near.distance, position, there))
+            kept.append(Lookalike(near.stored, print_, near.distance, first + position, there))
     return tuple(kept[:limit])
 
 

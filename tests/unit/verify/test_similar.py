@@ -76,7 +76,7 @@ def test_turned_copies_are_found(turns: int, mirrored: bool) -> None:
     found = find_lookalike(shelf, (pixels[:, ::-1] if mirrored else pixels).copy())  # type: ignore[arg-type]
     assert found is not None
     assert found.position > 0
-    assert shelf.asked == [2, 16]
+    assert shelf.asked == [2, 14]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ where ``../shared`` is not there). ``matrix``: everything that can be done to a 
 formats. ``signers``: every state of a certificate: revoked, expired, anchored in a clock's root,
 self-signed, of a wrong purpose … ``cost``: verification of an unsigned picture against the search
 for its mark alone, and of a signed one against plain c2pa, each pair in one run, in seconds of the
-processor (other programs do not count). Prints one JSON object; exit status 1 when a bar is missed.
+processor: the least of several rounds, as other programs only ever add to it. Prints one JSON
+object; exit status 1 when a bar is missed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import sys
 import tempfile
 import time
@@ -146,7 +146,7 @@ class Bench:
     def cost(self) -> dict[str, Any]:
         """Ratios, both sides in one run, their runs in turn."""
         watermark = build_watermark(self.policy, self.settings)
-        rounds = 3 if self.quick else 9
+        rounds = 5 if self.quick else 15
         found: dict[str, Any] = {}
         for side in (512, 1024):
             for kind in ("image/png", "image/jpeg"):
@@ -157,14 +157,14 @@ class Bench:
                     lambda pixels=pixels: watermark.detect(pixels),
                     rounds,
                 )
-                ratio = statistics.median(whole) / statistics.median(mark)
+                ratio = min(whole) / min(mark)
                 found[f"unsigned_{side}_{kind[6:]}"] = {
-                    "verify_ms": round(1000 * statistics.median(whole), 1),
-                    "mark_ms": round(1000 * statistics.median(mark), 1),
+                    "verify_ms": round(1000 * min(whole), 1),
+                    "mark_ms": round(1000 * min(mark), 1),
                     "ratio": round(ratio, 2),
                 }
                 self._bar(f"cost {side} {kind}", ratio < COST_CEILING)
-        found["signed_512_png"] = self._signed_cost(10 * rounds)
+        found["signed_512_png"] = self._signed_cost(8 * rounds)
         return found
 
     def _signed_cost(self, rounds: int) -> dict[str, float]:
@@ -174,7 +174,7 @@ class Bench:
             lambda: _plain(data, self.trust),
             rounds,
         )
-        ours, theirs = statistics.median(both), statistics.median(plain)
+        ours, theirs = min(both), min(plain)
         return {
             "two_engines_ms": round(1000 * ours, 2),
             "plain_c2pa_ms": round(1000 * theirs, 2),

@@ -107,12 +107,15 @@ def _engines(found: Mapping[str, Any]) -> str:
     if not isinstance(engines, Mapping) or not engines:
         return ""
     said = "; ".join(
-        f"{name} {one.get('version', '')}: {one.get('state') or 'no voice'}".replace("  ", " ")
-        for name, one in engines.items()
-        if isinstance(one, Mapping)
+        _voice(str(name), one) for name, one in engines.items() if isinstance(one, Mapping)
     )
     agreement = {True: " – they agree", False: " – they disagree, the stricter counts"}
     return said + agreement.get(found.get("agreement"), "")  # type: ignore[arg-type]
+
+
+def _voice(name: str, said: Mapping[str, Any]) -> str:
+    why = f" ({said['note'].rstrip('.')})" if isinstance(said.get("note"), str) else ""
+    return f"{name} {said.get('version', '')}: {said.get('state') or f'no voice{why}'}"
 
 
 def _watermark(found: Mapping[str, Any] | None) -> Part:

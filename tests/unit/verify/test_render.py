@@ -397,6 +397,9 @@ def test_engines_are_named_and_their_disagreement_is(monkeypatch: pytest.MonkeyP
     for agreement, text in told.items():
         found = {"state": "valid", "engines": engines, "agreement": agreement}
         assert text in page([(Path("a.png"), report(provenance=found))])
+    silent = {"b": {"state": None, "version": "2", "note": "It cannot read this."}}
+    html = page([(Path("a.png"), report(provenance={"state": "valid", "engines": silent}))])
+    assert "b 2: no voice (It cannot read this)<" in html
     for nothing in (None, {}, "x"):
         assert "read by" not in page([(Path("a"), report(provenance={"engines": nothing}))])
 

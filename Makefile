@@ -50,6 +50,7 @@ wheel:  ## sdist and wheel in dist/
 	$(PYTHON) -m build
 
 nightly:  ## everything that takes longer than .ci/run may
+	GUARD_TEST_FILES=all $(PYTHON) -m pytest tests/fault/test_fault_files.py
 	$(MAKE) lint test bench-demo bench-screen bench-watermark bench-provenance bench-audit bench-overhead
 
 clean:  ## what builds and tests leave behind; .venv stays

@@ -111,7 +111,7 @@ class BuiltIns:
                 false_positive_rate=wiring.policy.watermark.false_positive_rate,
             )
 
-        return {"genguard-pilot-2": pilot}
+        return {"genguard-pilot-3": pilot}
 
 
 @cache

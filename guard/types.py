@@ -281,13 +281,14 @@ class Placement:
 
     Point p of the suspect (pixels, from its centre) shows point ``matrix`` · p + ``shift`` of the
     marked picture, in canonical units (1/256 of its short side) from its top left corner.
-    The shift is known modulo 256 in x and y. ``region``: corners of the part of the suspect in
+    The shift is known modulo ``period`` in x and y. ``region``: corners of the part of the suspect in
     which the mark was seen, as fractions of its width and height; about, where it was cut.
     """
 
     matrix: tuple[Point, Point]
     shift: Point
     region: tuple[Point, ...] = ()
+    period: float = 256.0
 
 
 @dataclass(frozen=True, slots=True)

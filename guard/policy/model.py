@@ -169,7 +169,7 @@ class WatermarkSettings(_Strict):
     it should be read after before release; ``false_positive_rate`` bounds detection.
     """
 
-    method: Identifier = "genguard-pilot-2"
+    method: Identifier = "genguard-pilot-3"
     strength: Identifier = "default"
     survive: tuple[str, ...] = ("crop90-jpeg75", "webp50")
     false_positive_rate: Annotated[float, Field(gt=0.0, le=1e-3)] = 1e-9

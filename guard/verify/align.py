@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from guard.image.blocks import CELL, SHORT, Blocks, coarse, fine
+from guard.image.blocks import CELL, Blocks, coarse, fine
 from guard.types import Pixels, Placement
 
 Floats = NDArray[np.float64]
@@ -82,13 +82,14 @@ class _Sheet:
     """(3, 3): from fractions of the suspect to canonical units."""
     region: tuple[int, int, int, int]
     """Left, top, right, bottom in cells of the sheet: about where the mark was seen."""
-    free: bool = True
-    """Whether it may lie any number of periods elsewhere."""
+    period: int = 0
+    """Cells by any number of which it may lie elsewhere; 0 for not at all."""
 
     @classmethod
     def placed(cls, pixels: Pixels, placement: Placement, blocks: Blocks) -> _Sheet:
         matrix, shift = np.array(placement.matrix), np.array(placement.shift)
         sheet = cls._laid(pixels, matrix, shift, _looked_at(placement, pixels))
+        sheet.period = round(placement.period / CELL)
         region = np.array(placement.region or WHOLE) - 0.5
         there = (region * pixels.shape[1::-1] @ matrix.T + shift) / CELL - sheet.corner
         low, high = np.maximum(there.min(axis=0), 0), np.maximum(there.max(axis=0), 0)
@@ -103,9 +104,7 @@ class _Sheet:
         axes = axes[::-1] if way & 4 else axes
         reach = frame[:, None] * np.abs(axes) / np.array([width, height])
         rows, columns = blocks.cells.shape[:2]
-        sheet = cls._laid(pixels, axes * reach, frame / 2, (0, 0, columns, rows))
-        sheet.free = False
-        return sheet
+        return cls._laid(pixels, axes * reach, frame / 2, (0, 0, columns, rows))
 
     @classmethod
     def _laid(
@@ -149,11 +148,12 @@ class _Sheet:
         return float(part[rows, columns].sum())
 
     def _corners(self, mine: tuple[int, ...], theirs: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-        if not self.free:
+        period = self.period
+        if not period:
             yield 0, 0
             return
         lefts, tops = (
-            range((-one) % SHORT - SHORT * (there // SHORT + 1), here, SHORT)
+            range((-one) % period - period * (there // period + 1), here, period)
             for one, here, there in zip(self.corner, mine[::-1], theirs[::-1], strict=True)
         )
         yield from ((left, top) for left in lefts for top in tops)

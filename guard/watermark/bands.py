@@ -27,6 +27,9 @@ class Band:
     from_activity: float
     """Typical activity (mean logarithm of the local variance) from which pictures take it."""
 
+    fine: bool
+    """Whether it lies on a finer plane than the coarsest: see :data:`FINENESSES`."""
+
     pilot_share: float
     """Share of the mark's energy that the pilot takes: what drowns the mark, drowns it first."""
 
@@ -42,10 +45,21 @@ class Band:
         return np.asarray(body, dtype=np.float32)
 
 
-WIDE: Final = Band(low=0.09, high=0.45, rise=0.5, from_activity=2.4, pilot_share=0.33, seen=39.0)
-MIDDLE: Final = Band(low=0.10, high=0.29, rise=0.5, from_activity=1.2, pilot_share=0.22, seen=60.0)
+FINENESSES: Final = (1.0, 1.6, 2.56)
+"""Short side of the canonical planes in periods. The finer, the more of the mark a crop holds and
+the less of it is seen; the coarser, the more of it codecs and blur leave."""
+
+LARGE_SIDE: Final = 880
+"""Native pixels of the short side from which a fine mark takes the finest plane."""
+
+WIDE: Final = Band(
+    low=0.08, high=0.44, rise=0.3, from_activity=2.4, fine=True, pilot_share=0.33, seen=31.8
+)
+MIDDLE: Final = Band(
+    low=0.07, high=0.21, rise=0.5, from_activity=1.2, fine=True, pilot_share=0.28, seen=52.5
+)
 NARROW: Final = Band(
-    low=0.12, high=0.20, rise=0.5, from_activity=-np.inf, pilot_share=0.15, seen=70.0
+    low=0.12, high=0.20, rise=0.5, from_activity=-np.inf, fine=False, pilot_share=0.11, seen=72.0
 )
 BANDS: Final = (WIDE, MIDDLE, NARROW)
 
@@ -53,3 +67,16 @@ BANDS: Final = (WIDE, MIDDLE, NARROW)
 def band_for(activity: float) -> Band:
     """The band of a picture of this typical activity."""
     return next(band for band in BANDS if activity >= band.from_activity)
+
+
+def finenesses(activity: float, side: int) -> tuple[float, ...]:
+    """All planes, that of a picture of this activity and short side first."""
+    coarse, fine, finest = FINENESSES
+    if not band_for(activity).fine:
+        return coarse, fine, finest
+    return (fine, finest, coarse) if side < LARGE_SIDE else (finest, fine, coarse)
+
+
+def bands_of(fineness: float) -> tuple[Band, ...]:
+    """The bands of the marks that lie on a plane of this fineness."""
+    return tuple(band for band in BANDS if band.fine == (fineness > FINENESSES[0]))

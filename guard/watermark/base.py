@@ -15,7 +15,7 @@ class Watermark(Protocol):
 
     @property
     def method(self) -> str:
-        """Name and version of the method, e.g. ``genguard-pilot-2``."""
+        """Name and version of the method, e.g. ``genguard-pilot-3``."""
         ...
 
     def embed(self, pixels: Pixels, payload: bytes) -> MarkedImage:

@@ -52,9 +52,9 @@ def luma(pixels: Pixels) -> Plane:
     return plane
 
 
-def scale_of(height: int, width: int) -> float:
-    """Native pixels per canonical pixel."""
-    return min(height, width) / PERIOD
+def scale_of(height: int, width: int, fineness: float = 1.0) -> float:
+    """Native pixels per canonical pixel of a plane of this fineness."""
+    return min(height, width) / (PERIOD * fineness)
 
 
 def to_canonical(plane: Plane, scale: float) -> Plane:

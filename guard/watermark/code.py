@@ -9,8 +9,9 @@ evidence. The Viterbi decoder treats all 2,048 states at once.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,12 @@ STATES: Final = 1 << (CONSTRAINT - 1)
 GENERATORS: Final = (0o4767, 0o5723, 0o6265, 0o7455)
 RATE: Final = len(GENERATORS)
 CRC_BITS: Final = 32
+LISTED: Final = 8
+"""Likeliest messages whose check sum is tried: the right one is often among them."""
+
+PLANES: Final = 3
+"""The check sum also says on which of so many canonical planes the mark lies."""
+
 LEAST_BITS, MOST_BITS = 48, 256
 
 
@@ -38,6 +45,13 @@ _NEXT: Final = np.arange(STATES)
 # generators being odd, in the sign of all their outputs.
 _FROM_EVEN: Final = ((_NEXT >> (CONSTRAINT - 2)) << (CONSTRAINT - 1)) | ((_NEXT << 1) % STATES)
 _GAINS: Final = np.ascontiguousarray(_OUTPUTS[_FROM_EVEN].T)
+
+
+class Decoded(NamedTuple):
+    """A payload whose check sum held, and the canonical plane that it names."""
+
+    payload: bytes
+    plane: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +82,11 @@ class Code:
         """428 for 64 payload bits."""
         return self.steps * RATE
 
-    def encode(self, payload: bytes) -> Soft:
+    def encode(self, payload: bytes, plane: int = 0) -> Soft:
         """``code_bits`` values ±1. Raises ValueError for a payload of another length."""
         if len(payload) != self.payload_bytes:
             raise ValueError(f"the payload must be {self.payload_bytes} bytes, not {len(payload)}")
-        message = payload + _check(payload)
+        message = payload + _check(payload, plane)
         bits = np.unpackbits(np.frombuffer(message, dtype=np.uint8))
         state, coded = 0, []
         for bit in [*bits.tolist(), *[0] * (CONSTRAINT - 1)]:
@@ -81,37 +95,58 @@ class Code:
             state = register >> 1
         return np.concatenate(coded)
 
-    def decode(self, soft: Soft) -> bytes | None:
-        """The payload that fits ``soft`` best, or None when its check sum does not hold.
+    def decode(self, soft: Soft) -> Decoded | None:
+        """The payload that fits ``soft`` best, or None when no check sum holds.
 
         ``soft`` holds ``code_bits`` values, positive for +1, larger when surer; any scale.
         """
-        message = self.viterbi(soft)
-        payload, check = message[: self.payload_bytes], message[self.payload_bytes :]
-        return payload if _check(payload) == check else None
+        for message in self.likeliest(soft):
+            payload, check = message[: self.payload_bytes], message[self.payload_bytes :]
+            for plane in range(PLANES):
+                if _check(payload, plane) == check:
+                    return Decoded(payload, plane)
+        return None
 
-    def viterbi(self, soft: Soft) -> bytes:
-        """The message (payload and check sum) of the likeliest path from state 0 to state 0."""
+    def likeliest(self, soft: Soft) -> Iterator[bytes]:
+        """Messages (payload and check sum) of likely paths from state 0 to state 0, best first.
+
+        After the best come those that leave it once, where that costs least (list Viterbi:
+        Seshadri and Sundberg, *IEEE Trans. Commun.* 42, 1994, without second departures).
+        """
         gains = soft.reshape(self.steps, RATE).astype(np.float32) @ _GAINS
         gains = gains.reshape(self.steps, 2, STATES // 2)
         score = np.full(STATES, -1e9, dtype=np.float32)
         score[0] = 0.0
-        choice = np.empty((self.steps, 2, STATES // 2), dtype=bool)
+        lead = np.empty((self.steps, 2, STATES // 2), dtype=np.float32)
         for step in range(self.steps):
             # States that share their lower bits have the same two predecessors.
             even, odd = score[0::2] + gains[step], score[1::2] - gains[step]
-            np.greater(odd, even, out=choice[step])
+            np.subtract(odd, even, out=lead[step])
             score = np.maximum(even, odd).ravel()
-        return _walk_back(choice.reshape(self.steps, STATES), self.payload_bits + CRC_BITS)
+        leads = lead.reshape(self.steps, STATES)
+        best = np.zeros(self.steps + 1, dtype=np.int64)
+        _walk_back(leads, best, self.steps)
+        yield self._message(best)
+        costs = np.abs(leads[np.arange(self.steps), best[1:]])
+        for step in np.argsort(costs)[: LISTED - 1]:
+            other = best.copy()
+            state = best[step + 1]
+            other[step] = (state << 1) % STATES | int(leads[step, state] <= 0)
+            _walk_back(leads, other, int(step))
+            yield self._message(other)
+
+    def _message(self, states: NDArray[np.int64]) -> bytes:
+        bits = states[1 : self.payload_bits + CRC_BITS + 1] >> (CONSTRAINT - 2)
+        return np.packbits(bits.astype(np.uint8)).tobytes()
 
 
-def _check(payload: bytes) -> bytes:
-    return zlib.crc32(payload).to_bytes(CRC_BITS // 8, "big")
+def _check(payload: bytes, plane: int) -> bytes:
+    return zlib.crc32(payload + bytes([plane])).to_bytes(CRC_BITS // 8, "big")
 
 
-def _walk_back(choice: NDArray[np.bool_], message_bits: int) -> bytes:
-    state, bits = 0, []
-    for chosen in choice[::-1]:
-        bits.append(state >> (CONSTRAINT - 2))
-        state = (state << 1) % STATES | int(chosen[state])
-    return np.packbits(np.array(bits[::-1][:message_bits], dtype=np.uint8)).tobytes()
+def _walk_back(leads: Soft, states: NDArray[np.int64], step: int) -> None:
+    """Fills ``states`` before ``step`` with the survivor that leads to its state there."""
+    state = int(states[step])
+    for before in range(step - 1, -1, -1):
+        state = (state << 1) % STATES | int(leads[before, state] > 0)
+        states[before] = state

@@ -2,10 +2,9 @@
 
 Stages, cheapest and likeliest first:
 
-1. *same frame*: the whole picture, at any size, any codec;
+1. *same frame*: the whole picture, at any size, any codec, on each of the canonical planes;
 2. *placed*: where the pilot answers elsewhere (:mod:`guard.watermark.search`), the picture is
-   brought back to the canonical plane and the payload is read, once more after small bends are
-   undone.
+   brought back to the canonical plane and the payload is read, once more after bends are undone.
 
 Every look at phases and every decoding is paid for in the p-value, whatever stage answers.
 """
@@ -22,6 +21,7 @@ import numpy as np
 from guard.types import Pixels, Placement
 from guard.watermark import (
     bands,
+    bend,
     canonical,
     evidence,
     register,
@@ -30,9 +30,10 @@ from guard.watermark import (
     spectrum,
     whereabouts,
 )
-from guard.watermark.canonical import Plane
+from guard.watermark.bands import Band
+from guard.watermark.canonical import PERIOD, Plane
 from guard.watermark.chips import Spreader
-from guard.watermark.code import Code
+from guard.watermark.code import Code, Decoded
 from guard.watermark.observation import Observation
 from guard.watermark.pilot import SETS, SIGNS, Pilot, Reading
 from guard.watermark.placement import ANGLE, ASPECT, LOG_SCALE, MIRROR, Floats, matrices
@@ -47,11 +48,11 @@ PROMISING: Final = 14.0
 FOUND_BY_SEARCH: Final = 20.0
 """Evidence of the pilot at the true placement from which a search is likely to meet it."""
 
-BEFORE_SEARCH: Final = 6
-"""Decodings that the own frame may have cost: two sets in three bands."""
+BEFORE_SEARCH: Final = 10
+"""Decodings that the own frame is taken to have cost: two sets in five bands."""
 
 DECODED: Final = 3
-"""Placements decoded at most."""
+"""Placements that are decoded at most, in each look."""
 
 LOOKS: Final = (1.0, 0.6)
 """Shares of each side, around the centre, that are searched: seen at an angle, the whole is out of
@@ -63,7 +64,14 @@ sum has held as well: 2⁻³² a decoding."""
 
 PROMISING_SAME_FRAME: Final = 2.5
 BENDS: Final = 3
-"""Rounds of undoing small bends."""
+"""Rounds of undoing bends."""
+
+IN_STEP: Final = 45.0
+"""Evidence of all windows together from which a bend is worth a decoding: where there is no mark,
+one placement in fifty reaches it."""
+
+PLANES_SEARCHED: Final = 1
+"""Planes, the likeliest first, whose own frame is also searched for turns and stretches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +118,7 @@ class Detector:
         tally = _Tally()
         found = self._same_frame(plane, tally)
         if found is None and search:
-            looks = (_middle(plane, share) for share in LOOKS)
-            answers = (self._placed(plane, part, tally) for part in looks)
+            answers = (self._placed(plane, share, tally) for share in LOOKS)
             found = next((one for one in answers if one is not None), None)
         if found is None or found.placement is None:
             return Found(tally.best)
@@ -126,12 +133,20 @@ class Detector:
         The first pixel of ``part`` lay at ``corner`` (left, top) of a picture of shape ``whole``
         (height, width). Where that is a crop, the pilot must be as clear as a search needs it.
         """
-        scale, look = canonical.scale_of(*whole), LONGEST_LOOK * min(part.shape[:2])
-        own = canonical.to_canonical(canonical.luma(part[:look, :look]), scale)
-        seen, power = _spectrum(shaping.flatten(own))
+        look = LONGEST_LOOK * min(part.shape[:2])
+        plane = canonical.luma(part[:look, :look])
         if part.shape[:2] == whole:
-            found = self._in_place(seen, power, _Tally())
-            return found is not None and found[1] == payload
+            found = self._same_frame(plane, _Tally())
+            return found is not None and found.payload == payload
+        return any(
+            self._reads_cut(plane, corner, canonical.scale_of(*whole, fineness), payload)
+            for fineness in _finenesses(plane)
+        )
+
+    def _reads_cut(
+        self, plane: Plane, corner: tuple[int, int], scale: float, payload: bytes
+    ) -> bool:
+        seen, power = _spectrum(shaping.flatten(canonical.to_canonical(plane, scale)))
         displaced = self._pilot.displacements[self._pilot.set_of(payload)]
         right, down = displaced + np.array(corner) / scale
         moved = spectrum.moved(seen, down, right)
@@ -141,72 +156,85 @@ class Detector:
         if reading.evidence < FOUND_BY_SEARCH:
             return False
         # A search comes after the decodings in the same frame, and pays for them.
-        found = self._decode(moved, power, reading, _Tally(decodings=BEFORE_SEARCH))
-        return found is not None and found[1] == payload
+        found = self._decode(moved, power, reading, bands.BANDS, _Tally(decodings=BEFORE_SEARCH))
+        return found is not None and found[1].payload == payload
 
     def _same_frame(self, plane: Plane, tally: _Tally) -> Found | None:
-        own = canonical.to_canonical(plane, canonical.scale_of(*plane.shape))
-        found = self._in_place(*_spectrum(shaping.flatten(own)), tally)
-        if found is None:
-            return None
-        return Found(*found, "same frame", whereabouts.whole(*plane.shape))
+        for fineness in _finenesses(plane):
+            own = canonical.to_canonical(plane, canonical.scale_of(*plane.shape, fineness))
+            found = self._in_place(*_spectrum(shaping.flatten(own)), fineness, tally)
+            if found is not None:
+                p_value, decoded = found
+                where = whereabouts.whole(*plane.shape)
+                return Found(p_value, decoded.payload, "same frame", where)
+        return None
 
     def _in_place(
-        self, seen: spectrum.Spectrum, power: Plane, tally: _Tally
-    ) -> tuple[float, bytes] | None:
+        self, seen: spectrum.Spectrum, power: Plane, fineness: float, tally: _Tally
+    ) -> tuple[float, Decoded] | None:
         """p-value and payload of a picture that stands in its own frame."""
+        possible = bands.bands_of(fineness)
         for reading in self._pilot.read_sets(self._pilot.terms_of(seen, power)):
             tally.note(reading, SETS * SIGNS)
             if reading.evidence >= PROMISING_SAME_FRAME:
                 moved = spectrum.moved(seen, reading.dy, reading.dx)
-                found = self._decode(moved, power, reading, tally)
+                found = self._decode(moved, power, reading, possible, tally)
                 if found is not None:
                     return found
         return None
 
-    def _placed(self, plane: Plane, part: Plane, tally: _Tally) -> Found | None:
-        """The mark in ``plane``, placed by what its middle ``part`` shows."""
-        seen = Observation(part)
+    def _placed(self, plane: Plane, share: float, tally: _Tally) -> Found | None:
+        """The mark in ``plane``, placed by what the middle ``share`` of its sides shows."""
+        seen = Observation(_middle(plane, share), _finenesses(plane)[:PLANES_SEARCHED])
         placed, best, looks = search.search(seen, self._pilot)
         tally.note(best, looks)
         for one in placed[:DECODED]:
             if one.reading.evidence < PROMISING:
                 break
-            found = self._bring_back(plane, seen, one, tally)
+            found = self._bring_back(plane, seen, one, share, tally)
             if found is not None:
-                where = whereabouts.placement(plane, seen, one, self._pilot, found[1])
-                return Found(*found, _geometry(one.row, seen), where)
+                p_value, decoded = found
+                where = whereabouts.placement(plane, seen, one, self._pilot, decoded)
+                geometry = _geometry(one.row, seen, bands.FINENESSES[decoded.plane])
+                return Found(p_value, decoded.payload, geometry, where)
         return None
 
     def _bring_back(
-        self, plane: Plane, seen: Observation, placed: Placed, tally: _Tally
-    ) -> tuple[float, bytes] | None:
+        self, plane: Plane, seen: Observation, placed: Placed, share: float, tally: _Tally
+    ) -> tuple[float, Decoded] | None:
         row, reading = placed.row, placed.reading
         matrix = seen.ratio[:, None] * matrices(row[None])[0]
         on = register.canvas(plane, matrix, (reading.dx, reading.dy))
-        bend: Floats | None = None
+        sign = math.copysign(1.0, reading.score)
+        bent: Floats | None = None
         for more in reversed(range(1 + BENDS)):
-            flat = on.flat(bend)
-            found = self._decode(*_spectrum(flat), reading, tally)
+            flat = on.flat(bent)
+            found = self._decode(*_spectrum(flat), reading, bands.BANDS, tally)
             if found is not None or not more:
                 return found
-            bend = register.bend(flat, on, self._pilot, math.copysign(1.0, reading.score), bend)
-            if bend is None:
-                break
+            heard = bend.listen(flat, self._pilot, sign)
+            bent, in_step = bend.bend(heard, on, bent, share)
+            if in_step < IN_STEP:
+                return None
         return None
 
     def _decode(
-        self, seen: spectrum.Spectrum, power: Plane, reading: Reading, tally: _Tally
-    ) -> tuple[float, bytes] | None:
-        """p-value and payload, when one is read below the limit in some band."""
+        self,
+        seen: spectrum.Spectrum,
+        power: Plane,
+        reading: Reading,
+        possible: tuple[Band, ...],
+        tally: _Tally,
+    ) -> tuple[float, Decoded] | None:
+        """p-value and payload, when one is read below the limit in a ``possible`` band."""
         sign = np.float32(math.copysign(1.0, reading.score))
-        for band in bands.BANDS:
+        for band in possible:
             tally.decodings += 1
             soft = sign * self._spreader.read(seen, power, band)
-            payload = self._code.decode(soft)
-            if payload is None:
+            decoded = self._code.decode(soft)
+            if decoded is None:
                 continue
-            coded = self._code.encode(payload)
+            coded = self._code.encode(*decoded)
             p_value = min(
                 evidence.code_p_value(soft, coded, self._code.payload_bits, tally.decodings),
                 evidence.check_p_value(tally.decodings),
@@ -214,8 +242,13 @@ class Detector:
             tally.best = min(tally.best, p_value)
             # A pilot that is there says nothing about the payload: its bits must be sure as well.
             if tally.best < self._limit and p_value < WRONG_PAYLOAD:
-                return tally.best, payload
+                return tally.best, decoded
         return None
+
+
+def _finenesses(plane: Plane) -> tuple[float, ...]:
+    """All canonical planes, the likeliest for a picture like this one first."""
+    return bands.finenesses(shaping.typical_activity(plane), min(plane.shape))
 
 
 def _middle(plane: Plane, share: float) -> Plane:
@@ -229,9 +262,9 @@ def _spectrum(flat: Plane) -> tuple[spectrum.Spectrum, Plane]:
     return found, spectrum.local_power(found)
 
 
-def _geometry(row: Floats, seen: Observation) -> str:
+def _geometry(row: Floats, seen: Observation, fineness: float) -> str:
     """What was done to the picture, in words."""
-    size = math.exp(row[LOG_SCALE]) / seen.reduction * canonical.PERIOD
+    size = math.exp(row[LOG_SCALE]) / seen.reduction * PERIOD * fineness
     parts = ["mirrored"] if row[MIRROR] else []
     angle = round(math.degrees(row[ANGLE]) + 180, 1) % 360 - 180
     if angle == -180:

@@ -37,17 +37,18 @@ class Strength:
     middle: float
     narrow: float
 
-    def visibility(self, band: Band, activity: float, scale: float) -> float:
+    def visibility(self, band: Band, activity: float, scale: float, side: int) -> float:
         """D of :mod:`guard.watermark.shaping` for this quality."""
         score = {bands.WIDE: self.wide, bands.MIDDLE: self.middle, bands.NARROW: self.narrow}[band]
         score -= BUSY_DISCOUNT * max(0.0, activity - BUSY)
         seen = band.seen * (scale / shaping.VISIBLE_SCALE) ** shaping.VISIBLE_GROWTH
+        seen *= (side / shaping.VISIBLE_SIDE) ** shaping.VISIBLE_SPREAD
         return float(((100.0 - score) / seen) ** (1 / shaping.VISIBLE_POWER))
 
 
 STRENGTHS: Final = {
     "high-quality": Strength(wide=89.0, middle=87.0, narrow=85.0),
-    "default": Strength(wide=85.0, middle=83.0, narrow=80.5),
+    "default": Strength(wide=85.0, middle=83.0, narrow=79.9),
     "robust": Strength(wide=76.0, middle=72.0, narrow=68.0),
 }
 
@@ -65,25 +66,26 @@ class Embedder:
     def embed(self, pixels: Pixels, payload: bytes, boost: float = 1.0) -> Pixels:
         """A marked copy of ``pixels``; ``boost`` multiplies the amplitude."""
         height, width = pixels.shape[:2]
-        scale = canonical.scale_of(height, width)
-        plane = canonical.to_canonical(canonical.luma(pixels), scale)
-        ground = shaping.Ground(plane)
-        activity = ground.typical_activity
+        luma = canonical.luma(pixels)
+        activity = shaping.typical_activity(luma)
         band = bands.band_for(activity)
-        tile = self._tile(plane, payload, band)
+        fineness = bands.finenesses(activity, min(height, width))[0]
+        scale = canonical.scale_of(height, width, fineness)
+        plane = canonical.to_canonical(luma, scale)
+        tile = self._tile(plane, payload, band, bands.FINENESSES.index(fineness))
         tall, wide = (-(-side // PERIOD) for side in plane.shape)
         pattern = np.tile(tile, (tall, wide))[: plane.shape[0], : plane.shape[1]]
-        visibility = self._strength.visibility(band, activity, scale)
-        pattern = pattern * (boost * ground.amplitude(visibility, LOUDEST))
+        visibility = self._strength.visibility(band, activity, scale, min(height, width))
+        pattern = pattern * (boost * shaping.Ground(plane).amplitude(visibility, LOUDEST))
         return _add(pixels, pattern.astype(np.float32, copy=False), scale)
 
-    def _tile(self, plane: Plane, payload: bytes, band: Band) -> Plane:
+    def _tile(self, plane: Plane, payload: bytes, band: Band, number: int) -> Plane:
         """One period as it lies on the picture: moved to where the payload's set wants it."""
         right, down = map(int, self._pilot.displacements[self._pilot.set_of(payload)])
         host = spectrum.transform(spectrum.fold(shaping.flatten(plane)))
         power = spectrum.local_power(host)
         host = spectrum.moved(host, down, right)
-        data = self._spreader.pattern(self._code.encode(payload), band, host, power)
+        data = self._spreader.pattern(self._code.encode(payload, number), band, host, power)
         share = band.pilot_share
         tile = math.sqrt(1 - share) * data + math.sqrt(share) * self._pilot_tile
         return np.roll(tile, (-down, -right), axis=(0, 1))

@@ -25,11 +25,14 @@ from typing import Final
 
 import numpy as np
 
-from guard.watermark.code import CRC_BITS, Soft
+from guard.watermark.code import CRC_BITS, LISTED, PLANES, Soft
 
 WAYS: Final = 4
 """Pilot in the picture's own frame, anywhere in the whole, anywhere in its middle, and code: each
 has a quarter of the budget."""
+
+
+_ROUNDS: Final = 3
 
 
 def pilot_p_value(score: float, weight: float, hypotheses: float) -> float:
@@ -42,16 +45,35 @@ def pilot_p_value(score: float, weight: float, hypotheses: float) -> float:
 def code_p_value(soft: Soft, coded: Soft, payload_bits: int, reading: int) -> float:
     """Bound for a code word that fits ``soft`` as ``coded`` does: the ``reading``-th, from 1."""
     agreement = float(np.dot(soft, coded))
-    energy = float(np.dot(soft, soft))
-    if agreement <= 0.0 or energy <= 0.0:
+    if agreement <= 0.0:
         return 1.0
-    words = payload_bits * math.log(2.0)
-    return _bound(math.log(WAYS * reading * (reading + 1)) + words - agreement**2 / (2.0 * energy))
+    words = payload_bits * math.log(2.0) + math.log(PLANES)
+    return _bound(math.log(WAYS * reading * (reading + 1)) + words - _rate(soft, agreement))
 
 
 def check_p_value(reading: int) -> float:
     """Chance that the check sum of the ``reading``-th decoding, from 1, holds for nothing."""
-    return _bound(math.log(WAYS * reading * (reading + 1)) - CRC_BITS * math.log(2.0))
+    checks = WAYS * LISTED * PLANES * reading * (reading + 1)
+    return _bound(math.log(checks) - CRC_BITS * math.log(2.0))
+
+
+def _rate(soft: Soft, agreement: float) -> float:
+    """Exponent of Chernoff's bound on P(Σ ±l ≥ ``agreement``): the largest λt − Σ ln cosh(λl)."""
+    size = np.abs(soft.astype(np.float64))
+    pull = agreement / float(size @ size)
+    best = 0.0
+    for _ in range(_ROUNDS):
+        turned = np.tanh(pull * size)
+        best = max(
+            best,
+            pull * agreement
+            - float(np.sum(np.logaddexp(pull * size, -pull * size)))
+            + len(size) * math.log(2.0),
+        )
+        slope = float(size @ turned) - agreement
+        curve = float((size * size) @ (1.0 - turned * turned))
+        pull = min(max(pull - slope / max(curve, 1e-12), pull / 2), 2 * pull)
+    return best
 
 
 def _bound(exponent: float) -> float:

@@ -22,7 +22,7 @@ LEAST_SECRET_BYTES: Final = 16
 
 KEY_ID_BYTES: Final = 8
 _SALT: Final = b"genguard watermark"
-_SCHEME: Final = b"genguard-pilot-2/"
+_SCHEME: Final = b"genguard-pilot-3/"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,9 @@ _SMOOTH: Final = 0.8  # frequencies over which powers are smoothed before they a
 class Observation:
     """Whitened spectrum of one picture, given by its luma (height, width): 12 or more each."""
 
-    def __init__(self, plane: Plane) -> None:
+    def __init__(self, plane: Plane, finenesses: tuple[float, ...] = (1.0,)) -> None:
         height, width = plane.shape
+        self.finenesses = finenesses
         self.reduction = min(1.0, SHORT_SIDE / min(height, width), LONG_SIDE / max(height, width))
         """Size at which the search works, over the picture's size, (0, 1]."""
         if self.reduction < 1.0:
@@ -43,7 +44,7 @@ class Observation:
         self.ratio = np.array([width / self.width, height / self.height])
         """Pixels of the picture per pixel at which the search works, (x, y)."""
         self.scale = min(plane.shape) / PERIOD
-        grain = float(np.clip(self.scale, 1.0, 2.0))
+        grain = float(np.clip(self.scale / finenesses[0], 1.0, 2.0))
         self._transform(shaping.flatten(plane, grain))
 
     def _transform(self, flat: Plane) -> None:

@@ -27,7 +27,7 @@ COUNT: Final = 72
 """Sinusoids: few enough that each stands out by its magnitude, which finds turns; the payload's own
 code gives the evidence that so few phases cannot."""
 
-NEAREST, FARTHEST = 0.13, 0.38
+NEAREST, FARTHEST = 0.09, 0.26
 """Cycles per canonical pixel. Below, pictures have their energy; above, codecs have none."""
 
 APART: Final = 5.5
@@ -80,7 +80,8 @@ class Pilot:
         draws = key.stream("pilot sets", 2 * SETS) % np.uint64(PERIOD)
         self.displacements = draws.astype(np.int64).reshape(SETS, 2)
         """(SETS, 2) canonical pixels, (x, y)."""
-        self._set_turns = np.exp(-2j * np.pi / PERIOD * (self.displacements @ self.points.T))
+        turns = np.exp(-2j * np.pi / PERIOD * (self.displacements @ self.points.T))
+        self._set_turns = turns.astype(np.complex64)
         grid = np.arange(GRID)[:, None] * GRID_STEP
         turn = -2j * np.pi / PERIOD
         self._turns_down = np.exp(turn * grid * self.points[:, 1]).astype(np.complex64)
@@ -90,10 +91,20 @@ class Pilot:
         self.near = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
         """Displacements (x, y) that a refinement tries."""
         self._key = key
+        self._waves: dict[int, NDArray[np.complex64]] = {}
 
     def set_of(self, payload: bytes) -> int:
         """The set, 0 to SETS − 1, that a picture with this payload takes."""
         return int(self._key.stream("set of " + payload.hex(), 1)[0]) % SETS
+
+    def waves(self, axis: int, side: int) -> NDArray[np.complex64]:
+        """exp(−2πi·k·n/T) for n below ``side``, along x (``axis`` 0) or y (1): (COUNT, side)."""
+        waves = self._waves.get(axis)
+        if waves is None or waves.shape[1] < side:
+            steps = self.points[:, axis, None] * np.arange(side)
+            waves = np.exp(-2j * np.pi / PERIOD * (steps % PERIOD)).astype(np.complex64)
+            self._waves[axis] = waves
+        return waves[:, :side]
 
     def pattern(self) -> Plane:
         """One period of set (0, 0), shape (PERIOD, PERIOD), root mean square 1."""
@@ -117,10 +128,10 @@ class Pilot:
         """A reading for each set where the picture stands in its own frame, best first."""
         scores = (self._set_turns @ terms).real
         weight = float((np.abs(terms) ** 2).sum())
-        order = np.argsort(-np.abs(scores))
+        order = np.argsort(-np.abs(scores))[:2]
         return [
             Reading(float(scores[one]), weight, *map(float, self.displacements[one]))
-            for one in order[:2]
+            for one in order
         ]
 
     def read_anywhere(self, terms: NDArray[np.complex64]) -> list[Reading]:

@@ -1,4 +1,4 @@
-"""``genguard-pilot-2``: the home's own mark, behind the ``Watermark`` protocol.
+"""``genguard-pilot-3``: the home's own mark, behind the ``Watermark`` protocol.
 
 Everything that needs OpenCV or SciPy is imported when the first instance is made, so that this
 module stays cheap to import.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from guard.watermark.assurance import Damage
     from guard.watermark.detect import Detector, Found
 
-METHOD: Final = "genguard-pilot-2"
+METHOD: Final = "genguard-pilot-3"
 
 LEAST_SIDE: Final = 128
 """Pixels of the short side below which the mark's higher half has no room."""
@@ -93,7 +93,7 @@ class PilotWatermark:
 
     @property
     def method(self) -> str:
-        """``genguard-pilot-2``."""
+        """``genguard-pilot-3``."""
         return METHOD
 
     @property

@@ -67,7 +67,7 @@ _STEPS: Final = np.array(
     dtype=np.float64,
 ) - np.array([1.0, 1.0, 1.0, 1.0])
 _STEP_SIZE: Final = 0.005  # of the natural logarithms, radians and shear alike
-_SAME: Final = 2e-3
+_SAME, _ONE_PLACE = 2e-3, 1e-2
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +90,21 @@ def search(seen: Observation, pilot: Pilot) -> tuple[list[Placed], Reading, int]
     tried = [Placed(*one) for one in zip(rows, readings, strict=True)]
     best = _ordered(tried)[:GLANCED]
     glanced = _ordered([_refined(seen, pilot, one, GLANCES) for one in best])
-    placed = [_refined(seen, pilot, one, REFINEMENTS) for one in _distinct(glanced)[:REFINED]]
-    return _ordered(placed), best[0].reading, len(rows) * SHIFTS * SIGNS
+    placed = [
+        _refined(seen, pilot, one, REFINEMENTS) for one in _distinct(glanced, _SAME)[:REFINED]
+    ]
+    return _distinct(_ordered(placed), _ONE_PLACE), best[0].reading, len(rows) * SHIFTS * SIGNS
 
 
 def _ordered(placed: list[Placed]) -> list[Placed]:
     return sorted(placed, key=lambda one: -one.reading.evidence)
 
 
-def _distinct(placed: list[Placed]) -> list[Placed]:
+def _distinct(placed: list[Placed], apart: float) -> list[Placed]:
     """Those that are not nearly the same as one before."""
     kept: list[Placed] = []
     for one in placed:
-        if all(np.abs(one.row - other.row).max() > _SAME for other in kept):
+        if all(np.abs(one.row - other.row).max() > apart for other in kept):
             kept.append(one)
     return kept
 
@@ -135,7 +137,7 @@ def _terms(seen: Observation, pilot: Pilot, rows: Floats) -> NDArray[np.complex6
 
 
 def _sweeps(seen: Observation) -> list[Floats]:
-    own = math.log(seen.scale)
+    own = np.log(seen.scale / np.array(seen.finenesses))
     log_scales = np.arange(math.log(SMALLEST), math.log(LARGEST), SCALE_STEP)
     tilts = np.arange(-MOST_TILT, MOST_TILT, TILT_STEP)
     quarters = np.arange(4) * math.pi / 2
@@ -143,12 +145,13 @@ def _sweeps(seen: Observation) -> list[Floats]:
     # The short side of the original measured PERIOD: which side it was, a stretch may hide.
     sides = np.array([seen.width, seen.height]) / PERIOD
     stretched = [
-        placements(np.log(side) + sign * stretches / 2, aspect=stretches)
+        placements(np.log(side / fineness) + sign * stretches / 2, aspect=stretches)
+        for fineness in seen.finenesses
         for side, sign in ((sides[0], -1.0), (sides[1], 1.0))
     ]
     return [
-        placements(own, np.tile(quarters, 2), np.repeat([0.0, 1.0], 4)),
-        placements(own, np.tile(tilts, 2), np.repeat([0.0, 1.0], len(tilts))),
+        *(placements(one, np.tile(quarters, 2), np.repeat([0.0, 1.0], 4)) for one in own),
+        *(placements(one, np.tile(tilts, 2), np.repeat([0.0, 1.0], len(tilts))) for one in own),
         placements(log_scales),
         placements(log_scales, mirror=1.0),
         *stretched,

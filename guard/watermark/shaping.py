@@ -19,7 +19,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from guard.watermark.canonical import Plane
+from guard.watermark.canonical import PERIOD, Plane
 
 MASKING: Final = 0.5
 """Exponent γ: amplitude ∝ activity^(γ/2). 1 hides best; .5 keeps enough mark on smooth ground."""
@@ -29,9 +29,10 @@ NOISE_FLOOR: Final = 3.0
 
 VISIBLE_FLOOR: Final = 16.0
 VISIBLE_POWER: Final = 0.635
-VISIBLE_SCALE, VISIBLE_GROWTH = 2.0, 0.78
-"""Larger pictures carry the mark at lower frequencies, where it shows more: k ∝ (scale/2)^0.78 for
-``scale`` native pixels per canonical pixel."""
+VISIBLE_SCALE, VISIBLE_GROWTH = 2.0, 0.385
+VISIBLE_SIDE, VISIBLE_SPREAD = 512.0, 0.25
+"""The lower its frequencies, the more a mark shows, and it shows more in larger pictures:
+k ∝ (scale/2)^0.385 · (side/512)^0.25 for ``scale`` native pixels per canonical pixel."""
 
 
 _HOST_BLUR, _HOST_POOL = 2.0, 2.5  # canonical pixels
@@ -57,11 +58,21 @@ class Ground:
         Its root mean square stays at or below ``most``.
         """
         shape = _power(self._activity + NOISE_FLOOR**2, MASKING / 2)
-        around = _split(self._plane, _WIDE_BLUR, _WIDE_POOL)[1]
-        seen = float(np.mean(shape * shape / np.sqrt(around + VISIBLE_FLOOR)))
+        # What is seen is a mean over wide neighbourhoods: half the resolution tells it as well.
+        around = _split(_halved(self._plane), _WIDE_BLUR / 2, _WIDE_POOL / 2)[1]
+        seen = float(np.mean(_halved(shape * shape) / np.sqrt(around + VISIBLE_FLOOR)))
         gain = math.sqrt(visibility / seen)
         loudest = most / math.sqrt(float(np.mean(shape * shape)))
         return np.asarray(shape * min(gain, loudest), dtype=np.float32)
+
+
+def typical_activity(luma: Plane) -> float:
+    """That of a picture of any size, of which only a view of ``PERIOD`` pixels is looked at."""
+    side = min(luma.shape)
+    size = tuple(max(1, round(one * PERIOD / side)) for one in luma.shape[::-1])
+    return Ground(
+        np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), np.float32)
+    ).typical_activity
 
 
 def flatten(plane: Plane, grain: float = 1.0) -> Plane:
@@ -71,6 +82,11 @@ def flatten(plane: Plane, grain: float = 1.0) -> Plane:
     """
     fast, activity = _split(plane, _READ_BLUR * grain, _READ_POOL * grain)
     return np.asarray(fast * _power(activity + NOISE_FLOOR**2, MASKING / 2 - 1), np.float32)
+
+
+def _halved(plane: Plane) -> Plane:
+    size = tuple(max(1, side // 2) for side in plane.shape[::-1])
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _split(plane: Plane, blur: float, pool: float) -> tuple[Plane, Plane]:

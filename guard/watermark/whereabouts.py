@@ -11,8 +11,10 @@ from typing import Final
 import numpy as np
 
 from guard.types import Placement
-from guard.watermark import register
+from guard.watermark import bend, register
+from guard.watermark.bands import FINENESSES
 from guard.watermark.canonical import PERIOD, Plane, scale_of
+from guard.watermark.code import Decoded
 from guard.watermark.observation import Observation
 from guard.watermark.pilot import Pilot
 from guard.watermark.placement import Floats, matrices
@@ -42,19 +44,21 @@ def of_part(found: Placement, part: tuple[int, int], suspect: tuple[int, int]) -
     shift = np.array(found.shift) + matrix @ moved
     ratio = (part[1] / suspect[1], part[0] / suspect[0])
     region = tuple((x * ratio[0], y * ratio[1]) for x, y in found.region)
-    return Placement(found.matrix, (float(shift[0]), float(shift[1])), region)
+    return Placement(found.matrix, (float(shift[0]), float(shift[1])), region, found.period)
 
 
 def placement(
-    plane: Plane, seen: Observation, placed: Placed, pilot: Pilot, payload: bytes
+    plane: Plane, seen: Observation, placed: Placed, pilot: Pilot, decoded: Decoded
 ) -> Placement:
     """The placement of a mark that a search found in ``plane`` (luma of the suspect)."""
     reading = placed.reading
     matrix = seen.ratio[:, None] * matrices(placed.row[None])[0]
-    inverse = np.linalg.inv(matrix)
+    fineness = FINENESSES[decoded.plane]
+    inverse = np.linalg.inv(matrix) / fineness
     # The whole pattern of a set is displaced; canonical pixels have their centres at .5.
     displaced = np.array([reading.dx, reading.dy])
-    shift = (displaced - pilot.displacements[pilot.set_of(payload)] + 0.5) % PERIOD
+    own = pilot.displacements[pilot.set_of(decoded.payload)]
+    shift = (displaced - own + 0.5) % PERIOD / fineness
     return Placement(
         (
             (float(inverse[0, 0]), float(inverse[0, 1])),
@@ -62,6 +66,7 @@ def placement(
         ),
         (float(shift[0]), float(shift[1])),
         _region(plane, matrix, placed, pilot),
+        PERIOD / fineness,
     )
 
 
@@ -71,10 +76,10 @@ def _region(
     """Corners of the part of ``plane`` in which windows hear the mark, upright as it was made."""
     reading = placed.reading
     on = register.canvas(plane, matrix, (reading.dx, reading.dy))
-    heard = register.heard(on.flat(), pilot, float(np.sign(reading.score)))
+    heard = bend.places(on.flat(), pilot, float(np.sign(reading.score)))
     if not len(heard):
         return WHOLE
-    reach = _NEAR * register.WINDOW / 2
+    reach = _NEAR * bend.WINDOW / 2
     low, high = heard.min(axis=0) - reach, heard.max(axis=0) + reach
     edges = np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * on.plane.shape[::-1] - 0.5 - on.centre
     edges = edges @ np.linalg.inv(on.matrix).T + on.displacement - on.origin

@@ -97,7 +97,7 @@ def facts(pixels: Pixels, **changed: Any) -> ManifestFacts:
         "origin": Origin.GENERATED,
         "when": datetime.now(UTC),
         "model": "demo@1f2e3d",
-        "mark": Mark("genguard-pilot-2", "0123456789abcdef", 42.0),
+        "mark": Mark("genguard-pilot-3", "0123456789abcdef", 42.0),
         "fingerprint": fingerprint(pixels),
         "provider": "Example Images",
     }

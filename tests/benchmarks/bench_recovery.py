@@ -153,7 +153,7 @@ def strangers() -> Iterator[Pixels]:
 class Blind:
     """A verifier's watermark that sees nothing: what do fingerprints find alone?"""
 
-    method = "genguard-pilot-2"
+    method = "genguard-pilot-3"
 
     def detect(self, _pixels: Pixels) -> Detection:
         return Detection(detected=False, payload=None, method=self.method, p_value=1.0)

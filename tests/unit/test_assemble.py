@@ -66,7 +66,7 @@ def theirs() -> Iterator[None]:
 def test_built_ins_are_plugins() -> None:
     assert set(registry("guard_generators")) == {"demo", "openai", "diffusers"}
     assert set(registry("guard_detectors")) == {"opennsfw", "clip"}
-    assert set(registry("guard_watermarks")) == {"genguard-pilot-2"}
+    assert set(registry("guard_watermarks")) == {"genguard-pilot-3"}
 
 
 @pytest.mark.usefixtures("theirs")
@@ -158,7 +158,7 @@ def test_unknown_watermark(settings: Settings, default_policy: Policy) -> None:
     with pytest.raises(PolicyInvalid, match="ink") as raised:
         build_watermark(policy, settings)
 
-    assert "genguard-pilot-2" in raised.value.hint
+    assert "genguard-pilot-3" in raised.value.hint
 
 
 def test_the_policy_says_how_strong_and_against_what(

@@ -109,7 +109,7 @@ def test_without_mark_and_fingerprint_none_is_claimed() -> None:
     ("method", "name"),
     [
         ("genguard-pilot-1", "org.genguard.pilot-1"),
-        ("genguard-pilot-2", "org.genguard.pilot-2"),
+        ("genguard-pilot-3", "org.genguard.pilot-3"),
         ("Their Own!", "org.genguard.their-own-"),
         ("dwtDct", "org.genguard.dwtdct"),
     ],

@@ -38,7 +38,7 @@ def foreign(home: Home) -> tuple[str, bytes, Fingerprint]:
         origin=Origin.GENERATED,
         when=datetime.now(UTC),
         model="elsewhere@1",
-        mark=Mark("genguard-pilot-2", secrets.token_hex(8), 40.0),
+        mark=Mark("genguard-pilot-3", secrets.token_hex(8), 40.0),
         fingerprint=print_,
         provider="Elsewhere",
     )

@@ -24,7 +24,7 @@ TURNS: dict[str, Callable[[Pixels], Pixels]] = {
 class Blind:
     """Sees no mark."""
 
-    method = "genguard-pilot-2"
+    method = "genguard-pilot-3"
 
     def detect(self, _pixels: Pixels) -> Detection:
         return Detection(detected=False, payload=None, method=self.method, p_value=1.0)

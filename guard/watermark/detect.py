@@ -160,12 +160,13 @@ class Detector:
         return found is not None and found[1].payload == payload
 
     def _same_frame(self, plane: Plane, tally: _Tally) -> Found | None:
+        height, width = plane.shape
         for fineness in _finenesses(plane):
-            own = canonical.to_canonical(plane, canonical.scale_of(*plane.shape, fineness))
+            own = canonical.to_canonical(plane, canonical.scale_of(height, width, fineness))
             found = self._in_place(*_spectrum(shaping.flatten(own)), fineness, tally)
             if found is not None:
                 p_value, decoded = found
-                where = whereabouts.whole(*plane.shape)
+                where = whereabouts.whole(height, width)
                 return Found(p_value, decoded.payload, "same frame", where)
         return None
 

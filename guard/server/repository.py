@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from guard.audit.base import StoredRecord
 from guard.audit.log import SqlAuditLog
 from guard.audit.record import to_us
+from guard.image.blocks import read
 from guard.image.decode import decode
 from guard.image.fingerprint import ALGORITHM as PDQ
 from guard.image.fingerprint import (
@@ -27,6 +28,7 @@ from guard.image.fingerprint import (
     iscc_code,
     measured,
     to_binding,
+    turned,
 )
 from guard.provenance.cose import active_label
 from guard.provenance.manifest import mark_algorithm
@@ -36,7 +38,8 @@ from guard.server.handed_in import HandedIn
 from guard.server.problems import Problem, bad_request, not_found
 from guard.server.stores import active_manifest, is_manifest_id
 from guard.store.rows import ManifestEntry
-from guard.types import Event, Pixels
+from guard.types import Detection, Event, Pixels
+from guard.verify.compare import compare
 from guard.verify.similar import DISTINCT, SAME_PICTURE, find_lookalikes
 from guard.watermark.base import PAYLOAD_BYTES, Watermark
 
@@ -44,6 +47,9 @@ FINGERPRINTS = (ISCC, PDQ)
 
 OTHER_PICTURE = 100
 """Bits of 256: beyond this, a picture in the same frame is not the one that was recorded."""
+
+CHANGED = 50
+"""Score of a picture that was changed in places: whoever asks should look at both."""
 
 MOST_LOOKALIKES = 100
 """Manifests that one picture leads to at most: as many as can be asked for."""
@@ -126,11 +132,11 @@ class Repository:
         detection = self._watermark.detect(pixels)
         mark = detection.payload if detection.detected else None
         if mark is not None:
-            framed = detection.geometry in {"", "same frame"}
             for algorithm in self.watermarks:
                 for stored in self._by_mark(SoftBinding(algorithm, bytes.fromhex(mark))):
-                    if not (framed and _is_another(stored, pixels)):
-                        yield algorithm, Match(_id(stored), 100)
+                    score = _likeness(stored, pixels, detection)
+                    if score:
+                        yield algorithm, Match(_id(stored), score)
         yield from self._by_prints(pixels, mark)
 
     def _by_prints(self, pixels: Pixels, mark: str | None) -> Iterator[tuple[str, Match]]:
@@ -139,9 +145,10 @@ class Repository:
             theirs = near.stored.record.mark
             if mark is not None and (theirs is None or theirs.payload != mark):
                 continue
-            for print_, apart in near.near if self._is_served(near.stored) else ():
+            most = _likeness(near.stored, turned(pixels, near.position), None)
+            for print_, apart in near.near if most and self._is_served(near.stored) else ():
                 if self._says(near.stored, print_.algorithm, bytes.fromhex(print_.bits)):
-                    yield print_.algorithm, Match(_id(near.stored), _score(apart))
+                    yield print_.algorithm, Match(_id(near.stored), min(most, _score(apart)))
         prints = (known[0], iscc_code(pixels)) if known[1] >= DISTINCT else ()
         for print_ in prints:
             bounds = SAME_PICTURE, MOST_LOOKALIKES
@@ -287,11 +294,26 @@ class Repository:
         return proof
 
 
-def _is_another(stored: StoredRecord, pixels: Pixels) -> bool:
+def _likeness(stored: StoredRecord, pixels: Pixels, detection: Detection | None) -> int:
+    """How far a picture is the recorded one: 100, :data:`CHANGED` for one that was painted over.
+
+    0 for another picture, to which the mark was copied, or which came near by chance. Of records
+    that do not say what their picture looked like, the fingerprint tells in its own frame.
+    """
+    framed = detection is not None and detection.geometry in {"", "same frame"}
+    placement = detection.placement if detection is not None else None
+    comparison = None
+    if stored.blocks is not None and (detection is None or placement is not None or framed):
+        comparison = compare(pixels, placement, read(stored.blocks))
+    if comparison is not None and comparison.overlap:  # of what could not be compared there is none
+        whole = 0 if comparison.share == 1.0 else CHANGED
+        return whole if comparison.differs else 100
     recorded = stored.record.fingerprint
-    if recorded is None or recorded.algorithm != PDQ:
-        return False
-    return distance(recorded, fingerprint(pixels)) > OTHER_PICTURE
+    if not framed or recorded is None:
+        return 100
+    if recorded.algorithm != PDQ or distance(recorded, fingerprint(pixels)) <= OTHER_PICTURE:
+        return 100
+    return 0
 
 
 def _id(stored: StoredRecord) -> str:

@@ -133,10 +133,16 @@ def answering(app: FastAPI) -> Iterator[str]:
             thread.join(20)
 
 
+def client_of(url: str) -> httpx.Client:
+    """One connection a request: some tests leave theirs in a state that the next would inherit."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.Client(base_url=url, timeout=30, limits=limits)
+
+
 @pytest.fixture(scope="session")
 def client(home: Home) -> Iterator[httpx.Client]:
     """A client of the service, without a token."""
-    with answering(home.app()) as url, httpx.Client(base_url=url, timeout=30) as found:
+    with answering(home.app()) as url, client_of(url) as found:
         yield found
 
 
@@ -149,7 +155,7 @@ def served(home: Home) -> Iterator[Callable[..., httpx.Client]]:
 
         def start(**changes: Any) -> httpx.Client:
             url = stack.enter_context(answering(home.app(**changes)))
-            return stack.enter_context(httpx.Client(base_url=url, timeout=30))
+            return stack.enter_context(client_of(url))
 
         yield start
 

@@ -16,11 +16,13 @@ import pytest
 
 from guard.errors import AuditUnavailable, InvalidImage, LogTampered, RecordNotFound
 from guard.image.encode import encode
+from guard.provenance.manifest import mark_algorithm
 from guard.server import limits
 from guard.server.desk import who
 from guard.server.limits import RateLimit, Workers, read_body
 from guard.server.problems import Problem, problem_of
 from guard.server.reference import ReferenceFetcher, connect, resolve
+from guard.watermark.pilot_watermark import METHOD
 from tests.support.house import picture
 
 from .conftest import Home
@@ -33,7 +35,7 @@ PNG = {"Content-Type": "image/png"}
 
 def test_services_and_discovery(client: httpx.Client) -> None:
     assert client.get("/v1/services/supportedAlgorithms").json() == {
-        "watermarks": [{"alg": "org.genguard.pilot-2"}],
+        "watermarks": [{"alg": mark_algorithm(METHOD)}],
         "fingerprints": [{"alg": "io.iscc.v0"}, {"alg": "org.genguard.pdq.v0"}],
     }
     assert client.get("/v1/services/capabilities").json() == {

@@ -16,13 +16,17 @@ from guard.provenance.base import ManifestFacts
 from guard.provenance.container import extract_manifest_store
 from guard.provenance.cose import active_label
 from guard.provenance.jumbf import boxes, find, label_of
+from guard.provenance.manifest import mark_algorithm
 from guard.provenance.read import verify_stored
 from guard.server.problems import Problem
 from guard.server.stores import active_manifest
 from guard.types import Fingerprint, Mark, Origin
+from guard.watermark.pilot_watermark import METHOD
 from tests.support.house import picture
 
 from .conftest import TOKEN, Home
+
+MARK = mark_algorithm(METHOD)
 
 FOREIGN = "com.example.watermark.1"
 
@@ -290,10 +294,10 @@ def test_withdrawing_keeps_the_log_whole(
     client = served()
     assert record.mark is not None
     mark = bytes.fromhex(record.mark.payload)
-    assert matches(client, "org.genguard.pilot-2", mark) == [record.manifest_label]
+    assert matches(client, MARK, mark) == [record.manifest_label]
     gone = client.delete(f"/v1/manifests/{record.manifest_label}", headers=operator)
     assert gone.status_code == 204
-    assert matches(client, "org.genguard.pilot-2", mark) == []
+    assert matches(client, MARK, mark) == []
     assert verify_log(home.log).ok
 
 
@@ -315,8 +319,8 @@ def test_a_record_whose_manifest_was_exchanged_is_no_match(
         return replace(found, manifest=theirs.manifest)
 
     monkeypatch.setattr(SqlAuditLog, "find_by_mark", exchanged)
-    assert matches(client, "org.genguard.pilot-2", kept.mark) == []
-    assert matches(client, "org.genguard.pilot-2", other.mark) == [other.manifest_id]
+    assert matches(client, MARK, kept.mark) == []
+    assert matches(client, MARK, other.mark) == [other.manifest_id]
 
 
 def test_a_store_without_the_manifest_that_is_asked_for() -> None:

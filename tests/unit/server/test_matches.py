@@ -12,17 +12,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from guard.audit.base import StoredRecord
+from guard.audit.log import SqlAuditLog
+from guard.image.blocks import describe
 from guard.image.decode import decode
 from guard.image.encode import encode
 from guard.image.fingerprint import ALGORITHM, ISCC, fingerprints, to_binding
 from guard.provenance.base import ManifestFacts
 from guard.provenance.container import extract_manifest_store
+from guard.provenance.manifest import mark_algorithm
+from guard.server import repository
 from guard.types import Detection, Fingerprint, Origin
+from guard.verify.compare import Comparison
+from guard.watermark.pilot_watermark import METHOD
 from tests.support.house import picture
 
 from .conftest import Home
 
-MARK = "org.genguard.pilot-2"
+MARK = mark_algorithm(METHOD)
 
 
 def by_binding(client: httpx.Client, alg: str, value: bytes, **more: object) -> httpx.Response:
@@ -187,13 +194,39 @@ def test_other_pictures_are_not_found(client: httpx.Client) -> None:
     assert found(by_content(client, encode(np.full((64, 64, 3), 9, np.uint8), "image/png"))) == {}
 
 
-def test_a_copied_mark_leads_nowhere(client: httpx.Client, home: Home) -> None:
+@pytest.mark.parametrize("described", [True, False], ids=["described", "an older record"])
+def test_a_copied_mark_leads_nowhere(
+    client: httpx.Client, home: Home, monkeypatch: pytest.MonkeyPatch, described: bool
+) -> None:
     """The difference between a picture and its marked copy, laid on another picture."""
+    if not described:
+        monkeypatch.setattr(repository, "compare", lambda *_: Comparison("not_compared"))
+        assert found(by_content(client, home.released[0].data))
     kept, other = home.released[0], picture(50)
     mark = decode(kept.data).pixels.astype(np.int16) - picture(1)
     forged = encode(np.clip(other + 3 * mark, 0, 255).astype(np.uint8), "image/png")
     assert home.watermark.detect(decode(forged).pixels).payload == kept.mark.hex()
     assert found(by_content(client, forged)) == {}
+
+
+def test_a_picture_that_was_painted_over_is_no_full_match(
+    client: httpx.Client, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = home.released[0]
+    real = SqlAuditLog.find_by_mark
+
+    def described(log: SqlAuditLog, payload: str) -> StoredRecord | None:
+        stored = real(log, payload)
+        blocks = describe(decode(kept.data).pixels)
+        return stored and replace(stored, blocks=blocks)
+
+    monkeypatch.setattr(SqlAuditLog, "find_by_mark", described)
+    painted = decode(kept.data).pixels.copy()
+    painted[60:150, 90:190] = picture(70)[60:150, 90:190]
+    assert found(by_content(client, kept.data, alg=MARK)) == {kept.manifest_id: 100}
+    assert found(by_content(client, encode(painted, "image/png"), alg=MARK)).get(
+        kept.manifest_id, 0
+    ) in {0, 50}
 
 
 def test_a_picture_with_another_ones_mark_leads_nowhere(

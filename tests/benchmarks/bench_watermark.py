@@ -1,6 +1,7 @@
 """Measure the mark beside others: survival, visibility, false positives, averaging, speed.
 
     python tests/benchmarks/bench_watermark.py [--fetch] [--quick] [--no-peers] [--json]
+                                               [--autoencoder CLONE]
 
 Everything is measured in one run on the same pictures (``mark_gallery.py``) under the same attacks
 (``mark_attacks.py``). ``--fetch`` first fetches the photographs and wallpapers. Prints each figure
@@ -32,7 +33,13 @@ from guard.types import Pixels  # noqa: E402
 from guard.watermark.embed import psnr  # noqa: E402
 from guard.watermark.pilot_watermark import PilotWatermark  # noqa: E402
 from tests.benchmarks import mark_gallery  # noqa: E402
-from tests.benchmarks.mark_attacks import ATTACKS, BARS, BESIDE_THE_STANDARD  # noqa: E402
+from tests.benchmarks.mark_attacks import (  # noqa: E402
+    ATTACKS,
+    BARS,
+    BESIDE_THE_STANDARD,
+    REGENERATED,
+    regenerated,
+)
 from tests.benchmarks.mark_contestants import (  # noqa: E402
     PAYLOAD,
     SECRET,
@@ -83,7 +90,12 @@ def main() -> int:
     parser.add_argument("--no-peers", action="store_true", help="ours alone")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.add_argument(
+        "--autoencoder", type=Path, metavar="CLONE", help="a clone of madebyollin/taesd: regenerate"
+    )
     options = parser.parse_args()
+    if options.autoencoder is not None:
+        ATTACKS[REGENERATED] = regenerated(options.autoencoder.resolve())
     cv2.setNumThreads(1)
     if options.fetch:
         mark_gallery.fetch()

@@ -7,8 +7,10 @@ run repeats itself. ``BARS`` says of how many pictures a mark should still be re
 from __future__ import annotations
 
 import math
+import sys
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import cv2
@@ -209,6 +211,31 @@ def to_width(width: int) -> Attack:
     return lambda pixels: sized(pixels, width, round(pixels.shape[0] * width / pixels.shape[1]))
 
 
+def regenerated(folder: Path) -> Attack:
+    """Through the latents of FLUX.2's tiny autoencoder and back.
+
+    ``folder``: a clone of https://github.com/madebyollin/taesd with its weights (MIT).
+    """
+    import torch
+
+    sys.path.insert(0, str(folder))
+    import taesd
+
+    torch.set_num_threads(1)
+    names = [str(folder / f"taef2_{part}.pth") for part in ("encoder", "decoder")]
+    coder = taesd.TAESD(*names).eval()
+
+    def attack(pixels: Pixels) -> Pixels:
+        height, width = pixels.shape[:2]
+        padded = cv2.copyMakeBorder(pixels, 0, -height % 8, 0, -width % 8, cv2.BORDER_REFLECT)
+        with torch.no_grad():
+            shown = torch.from_numpy(padded).permute(2, 0, 1)[None].float() / 255
+            again = coder.decoder(coder.encoder(shown)).clamp(0, 1)[0].permute(1, 2, 0)
+        return np.ascontiguousarray(np.rint(again.numpy() * 255).astype(np.uint8)[:height, :width])
+
+    return attack
+
+
 JPEG_75: Final = codec("jpeg", 75)
 ATTACKS: Final[dict[str, Attack]] = {
     "untouched": lambda pixels: pixels,
@@ -275,7 +302,13 @@ BARS: Final = {
     "untouched": 1.0, "JPEG 90": 1.0, "JPEG 75": 1.0, "JPEG 50": 1.0, "JPEG 30": 0.99,
     "JPEG 20": 0.90, "WebP 50": 0.90, "crop 25 %": 0.90, "perspective 5 %": 0.97,
     "pasted at 60 %": 0.98, "photograph of a screen": 0.70,
+    "regenerated": 0.99,
 }  # fmt: skip
 
-BESIDE_THE_STANDARD: Final = ("JPEG 20", "crop 25 %", "perspective 5 %", "photograph of a screen")
+REGENERATED: Final = "regenerated"
+"""Measured where somebody has the autoencoder: see :func:`regenerated`."""
+
+BESIDE_THE_STANDARD: Final = (
+    "JPEG 20", "crop 25 %", "perspective 5 %", "photograph of a screen", REGENERATED
+)  # fmt: skip
 """Attacks that are not part of the standard suite, whose mean has a bar of its own."""

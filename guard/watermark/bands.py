@@ -28,7 +28,7 @@ class Band:
     """Typical activity (mean logarithm of the local variance) from which pictures take it."""
 
     fine: bool
-    """Whether it lies on a finer plane than the coarsest: see :data:`FINENESSES`."""
+    """Whether it lies on a finer plane than the coarsest, but in small pictures."""
 
     pilot_share: float
     """Share of the mark's energy that the pilot takes: what drowns the mark, drowns it first."""
@@ -52,6 +52,10 @@ the less of it is seen; the coarser, the more of it codecs and blur leave."""
 LARGE_SIDE: Final = 880
 """Native pixels of the short side from which a fine mark takes the finest plane."""
 
+SMALL_SIDE: Final = 200
+"""Native pixels of the short side below which every mark takes the coarsest plane: the finer ones
+have frequencies for which such a picture has too few pixels."""
+
 WIDE: Final = Band(
     low=0.08, high=0.44, rise=0.3, from_activity=2.4, fine=True, pilot_share=0.33, seen=31.8
 )
@@ -72,11 +76,13 @@ def band_for(activity: float) -> Band:
 def finenesses(activity: float, side: int) -> tuple[float, ...]:
     """All planes, that of a picture of this activity and short side first."""
     coarse, fine, finest = FINENESSES
-    if not band_for(activity).fine:
+    if not band_for(activity).fine or side < SMALL_SIDE:
         return coarse, fine, finest
     return (fine, finest, coarse) if side < LARGE_SIDE else (finest, fine, coarse)
 
 
 def bands_of(fineness: float) -> tuple[Band, ...]:
-    """The bands of the marks that lie on a plane of this fineness."""
-    return tuple(band for band in BANDS if band.fine == (fineness > FINENESSES[0]))
+    """The bands of the marks that lie on a plane of this fineness, the likeliest first."""
+    if fineness == FINENESSES[0]:
+        return BANDS[::-1]
+    return tuple(band for band in BANDS if band.fine)

@@ -48,15 +48,16 @@ PROMISING: Final = 14.0
 FOUND_BY_SEARCH: Final = 20.0
 """Evidence of the pilot at the true placement from which a search is likely to meet it."""
 
-BEFORE_SEARCH: Final = 10
-"""Decodings that the own frame is taken to have cost: two sets in five bands."""
+BEFORE_SEARCH: Final = 14
+"""Decodings that the own frame is taken to have cost: two sets in seven bands of the planes."""
 
 DECODED: Final = 3
 """Placements that are decoded at most, in each look."""
 
-LOOKS: Final = (1.0, 0.6)
-"""Shares of each side, around the centre, that are searched: seen at an angle, the whole is out of
-step with itself where its middle is not, and the middle leads to the whole."""
+MIDDLE: Final = 0.6
+"""Share of each side, around the centre, that is searched after the whole: seen at an angle, the
+whole is out of step with itself where its middle is not, and the middle leads to the whole. Less on
+the finest plane, which is out of step sooner."""
 
 WRONG_PAYLOAD: Final = 1e-6
 """Bound on chance below which a payload is believed where the pilot alone proves a mark. Its check
@@ -118,7 +119,7 @@ class Detector:
         tally = _Tally()
         found = self._same_frame(plane, tally)
         if found is None and search:
-            answers = (self._placed(plane, share, tally) for share in LOOKS)
+            answers = (self._placed(plane, share, tally) for share in _looks(plane))
             found = next((one for one in answers if one is not None), None)
         if found is None or found.placement is None:
             return Found(tally.best)
@@ -164,7 +165,8 @@ class Detector:
         for fineness in _finenesses(plane):
             own = canonical.to_canonical(plane, canonical.scale_of(height, width, fineness))
             found = self._in_place(*_spectrum(shaping.flatten(own)), fineness, tally)
-            if found is not None:
+            # A corner of a larger picture may lie where another plane of this one would.
+            if found is not None and bands.FINENESSES[found[1].plane] == fineness:
                 p_value, decoded = found
                 where = whereabouts.whole(height, width)
                 return Found(p_value, decoded.payload, "same frame", where)
@@ -250,6 +252,11 @@ class Detector:
 def _finenesses(plane: Plane) -> tuple[float, ...]:
     """All canonical planes, the likeliest for a picture like this one first."""
     return bands.finenesses(shaping.typical_activity(plane), min(plane.shape))
+
+
+def _looks(plane: Plane) -> tuple[float, float]:
+    """Shares of each side that are searched."""
+    return 1.0, MIDDLE * min(1.0, bands.FINENESSES[1] / _finenesses(plane)[0])
 
 
 def _middle(plane: Plane, share: float) -> Plane:

@@ -8,7 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.watermark import canonical, shaping, spectrum
-from guard.watermark.bands import BANDS, MIDDLE, NARROW, WIDE, Band, band_for
+from guard.watermark.bands import (
+    BANDS,
+    FINENESSES,
+    LARGE_SIDE,
+    MIDDLE,
+    NARROW,
+    SMALL_SIDE,
+    WIDE,
+    Band,
+    band_for,
+    bands_of,
+    finenesses,
+)
+from guard.watermark.code import PLANES
 from tests.support.mark_pictures import KINDS
 
 
@@ -16,10 +29,10 @@ from tests.support.mark_pictures import KINDS
     ("activity", "band"),
     [
         (9.0, WIDE),
-        (2.4, WIDE),
-        (2.399, MIDDLE),
-        (1.2, MIDDLE),
-        (1.199, NARROW),
+        (WIDE.from_activity, WIDE),
+        (WIDE.from_activity - 1e-3, MIDDLE),
+        (MIDDLE.from_activity, MIDDLE),
+        (MIDDLE.from_activity - 1e-3, NARROW),
         (0.0, NARROW),
         (-5.0, NARROW),
     ],
@@ -56,8 +69,52 @@ def test_filter_passes_its_band_and_nothing_else(band: Band) -> None:
 
 
 def test_shares_leave_most_to_the_payload() -> None:
-    assert all(0.1 <= band.pilot_share <= 0.4 for band in BANDS)
+    assert all(0.0 < band.pilot_share < 0.5 for band in BANDS)
     assert [band.from_activity for band in BANDS] == sorted(
         (band.from_activity for band in BANDS), reverse=True
     )
     assert BANDS[-1].from_activity == -np.inf
+
+
+# -- planes -----------------------------------------------------------------------------------
+
+
+def test_the_check_sum_has_a_word_for_every_plane() -> None:
+    assert len(FINENESSES) == PLANES
+    assert FINENESSES[0] == 1.0  # placements are told in units of it
+    assert list(FINENESSES) == sorted(set(FINENESSES))
+
+
+@pytest.mark.parametrize(
+    ("band", "side", "place"),
+    [
+        (WIDE, LARGE_SIDE, 2),
+        (WIDE, LARGE_SIDE - 1, 1),
+        (MIDDLE, LARGE_SIDE, 2),
+        (MIDDLE, SMALL_SIDE, 1),
+        (WIDE, SMALL_SIDE - 1, 0),
+        (MIDDLE, 1, 0),
+        (NARROW, LARGE_SIDE - 1, 0),
+        (NARROW, 100_000, 0),
+    ],
+)
+def test_fine_marks_lie_on_fine_planes_but_for_small_pictures(
+    band: Band, side: int, place: int
+) -> None:
+    assert finenesses(max(band.from_activity, -9.0), side)[0] == FINENESSES[place]
+
+
+@given(st.floats(-100, 100), st.integers(1, 10_000))
+def test_no_plane_is_forgotten(activity: float, side: int) -> None:
+    """The activity of a suspect is not quite that of its original: all planes are looked at."""
+    found = finenesses(activity, side)
+    assert sorted(found) == list(FINENESSES)
+    assert band_for(activity) in bands_of(found[0])
+
+
+def test_every_band_has_its_planes() -> None:
+    for fineness in FINENESSES:
+        assert bands_of(fineness)
+        assert all(band.fine for band in bands_of(fineness)) == (fineness != FINENESSES[0])
+    # Small pictures lie on the coarsest plane whatever their band.
+    assert set(bands_of(FINENESSES[0])) == set(BANDS)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from guard.watermark import canonical
+from guard.watermark.bands import FINENESSES
 from guard.watermark.canonical import PERIOD, Plane
 from tests.support.mark_pictures import scene
 
@@ -29,6 +30,14 @@ def test_every_size_gives_the_same_plane(shape: tuple[int, int]) -> None:
     inner = np.s_[8:-8, 8:-8]
     difference = plane[: ideal.shape[0], : ideal.shape[1]][inner] - ideal[inner]
     assert np.abs(difference).max() < 4.0  # of 160 levels: interpolation, not misalignment
+
+
+@pytest.mark.parametrize("fineness", FINENESSES)
+def test_finer_planes_measure_more_pixels(fineness: float) -> None:
+    assert canonical.scale_of(700, 900, fineness) == pytest.approx(700 / 256 / fineness)
+    plane = canonical.to_canonical(_waves(700, 900), canonical.scale_of(700, 900, fineness))
+    assert abs(plane.shape[0] - PERIOD * fineness) <= 1
+    assert abs(plane.shape[1] - PERIOD * fineness * 9 / 7) <= 1
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 1.7, 2.0, 3.3, 8.0])

@@ -38,9 +38,9 @@ def test_carries_and_separates(spreader: Spreader, stranger: Spreader, band: Ban
     power = spectrum.local_power(found)
     soft = spreader.read(found, power, band)
     assert soft.shape == (CODE.code_bits,)
-    assert CODE.decode(soft) == b"8 bytes!"
+    assert CODE.decode(soft) == (b"8 bytes!", 0)
     assert CODE.decode(stranger.read(found, power, band)) is None
-    assert CODE.decode(-spreader.read(-found, power, band)) == b"8 bytes!"
+    assert CODE.decode(-spreader.read(-found, power, band)) == (b"8 bytes!", 0)
 
 
 def test_another_band_hears_less(spreader: Spreader) -> None:
@@ -77,7 +77,8 @@ def test_longer_codes_have_fewer_chips_a_bit(key: MarkKey, bits: int) -> None:
     coded = code.encode(payload)
     tile = spreader.pattern(coded, WIDE, host, spectrum.local_power(host))
     found = spectrum.transform(tile + _grain(6))
-    assert code.decode(spreader.read(found, spectrum.local_power(found), WIDE)) == payload
+    soft = spreader.read(found, spectrum.local_power(found), WIDE)
+    assert code.decode(soft) == (payload, 0)
     counts = np.bincount(spreader._bit.ravel())
     assert len(counts) == code.code_bits
     assert counts.max() - counts.min() <= 1

@@ -71,11 +71,12 @@ def test_payloads_differ_in_their_pixels(embedders: dict[str, Embedder]) -> None
 
 @pytest.mark.parametrize("strength", STRENGTHS.values())
 def test_visibility_of_sizes_bands_and_activity(strength: embed.Strength) -> None:
-    def of(band: bands.Band, activity: float, scale: float) -> float:
-        return strength.visibility(band, activity, scale)
+    def of(band: bands.Band, activity: float, scale: float, side: int = 512) -> float:
+        return strength.visibility(band, activity, scale, side)
 
     for band in bands.BANDS:
         assert of(band, 1.0, 2.0) > of(band, 1.0, 4.0) > 0.0
+        assert of(band, 1.0, 2.0) > of(band, 1.0, 2.0, 1024) > 0.0
         assert of(band, embed.BUSY, 2.0) == of(band, 0.0, 2.0)
         assert of(band, embed.BUSY + 1, 2.0) > of(band, embed.BUSY, 2.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.types import Pixels
-from guard.watermark import canonical, shaping, spectrum
+from guard.watermark import canonical, evidence, shaping, spectrum
 from guard.watermark.bands import BANDS
 from guard.watermark.canonical import PERIOD, Plane
 from guard.watermark.chips import Spreader
-from guard.watermark.code import Code
+from guard.watermark.code import LISTED, PLANES, Code, Soft
 from guard.watermark.evidence import WAYS, check_p_value, code_p_value, pilot_p_value
 from guard.watermark.keys import MarkKey
 from guard.watermark.observation import Observation
@@ -41,12 +42,27 @@ def test_pilot_formula() -> None:
 
 
 def test_code_formula() -> None:
-    word = np.ones(428, np.float32)
-    assert code_p_value(word, word, 64, 1) == pytest.approx(2 * WAYS * 2.0**64 * math.exp(-214))
-    assert code_p_value(word, word, 48, 1) < code_p_value(word, word, 64, 1)
-    assert code_p_value(1e-3 * word, word, 64, 1) == pytest.approx(
-        code_p_value(word, word, 64, 1), rel=1e-3
+    """Of equal sizes, the exponent is n times the divergence of the share that agrees from ½."""
+    count, wrong = 428, 60
+    soft, word = np.ones(count, np.float32), np.ones(count, np.float32)
+    word[:wrong] = -1
+    share = 1 - wrong / count
+    bits = 1 + share * math.log2(share) + (1 - share) * math.log2(1 - share)
+    paid = math.log2(2 * WAYS * PLANES) + 64
+    assert math.log2(code_p_value(soft, word, 64, 1)) == pytest.approx(paid - count * bits, abs=0.1)
+    # No rounding makes it surer than it is, and a scale makes no difference.
+    assert math.log2(code_p_value(soft, word, 64, 1)) > paid - count * bits - 1e-6
+    assert code_p_value(1e-3 * soft, word, 64, 1) == pytest.approx(
+        code_p_value(soft, word, 64, 1), rel=1e-3, abs=0.0
     )
+    assert code_p_value(soft, word, 48, 1) < code_p_value(soft, word, 64, 1)
+
+
+def test_the_best_fit_there_is_has_the_chance_of_one_word() -> None:
+    word = np.ones(428, np.float32)
+    surest = math.log2(code_p_value(word, word, 64, 1))
+    assert surest >= math.log2(2 * WAYS * PLANES) + 64 - 428
+    assert surest < math.log2(2 * WAYS * PLANES) + 64 - 400
 
 
 def test_nothing_has_no_evidence() -> None:
@@ -94,6 +110,54 @@ def test_decodings_share_one_budget() -> None:
     single = code_p_value(word, word, 64, 1) / 2
     shares = [single / code_p_value(word, word, 64, reading) for reading in range(1, 400)]
     assert 0.99 < sum(shares) <= 1.0
+
+
+# -- Chernoff's bound -------------------------------------------------------------------------
+
+sizes = st.lists(st.floats(-100, 100, width=32), min_size=8, max_size=60)
+
+
+@given(sizes)
+def test_never_weaker_than_hoeffding(drawn: list[float]) -> None:
+    soft, word = np.array(drawn, np.float32), np.ones(len(drawn), np.float32)
+    agreement = float(np.dot(soft, word))
+    squares = float(np.sum(soft.astype(np.float64) ** 2))
+    exponent = agreement**2 / (2 * squares) if agreement > 0 else 0.0
+    hoeffding = math.log(2 * WAYS * PLANES * 2.0**4) - exponent
+    assert math.log(code_p_value(soft, word, 4, 1)) <= max(min(0.0, hoeffding), -700.0) + 1e-6
+
+
+SIZES: dict[str, Callable[[np.random.Generator, int], Soft]] = {
+    "equal": lambda _, count: np.ones(count, np.float32),
+    "of noise": lambda rng, count: np.abs(rng.normal(size=count)).astype(np.float32),
+    "exponential": lambda rng, count: rng.exponential(size=count).astype(np.float32),
+    "a few loud": lambda rng, count: np.where(np.arange(count) < 4, 10, 0.1).astype(np.float32),
+    "half silent": lambda rng, count: (np.arange(count) % 2).astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("law", SIZES)
+def test_holds_for_all_signs_of_a_short_word(law: str) -> None:
+    """Counted, not drawn: of 2^12 sign patterns, how many agree so well."""
+    size = SIZES[law](np.random.default_rng(1), 12)
+    signs = 1.0 - 2.0 * (np.arange(1 << 12)[:, None] >> np.arange(12) & 1)
+    sums = np.sort(signs @ size.astype(np.float64))
+    for agreement in np.unique(np.round(sums[sums > 0], 6))[::7]:
+        chance = float(np.mean(sums >= agreement - 1e-9))
+        assert chance <= math.exp(-evidence._rate(size, float(agreement))) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("law", SIZES)
+def test_holds_over_random_signs(law: str) -> None:
+    rng, count = np.random.default_rng(2), 428
+    size = SIZES[law](rng, count)
+    signs = rng.choice(np.array([-1.0, 1.0], np.float32), (4000, count))
+    sums = (signs @ size).astype(np.float64)
+    claims = np.array([math.exp(-evidence._rate(size, one)) if one > 0 else 1.0 for one in sums])
+    for level in (0.003, *LEVELS):
+        spread = 3 * math.sqrt(level * (1 - level) / len(claims))
+        assert np.mean(claims <= level) <= level + spread
+    assert claims.min() < 0.05  # there was something that it had to hold down
 
 
 # -- what they promise: over keys, for any one picture ----------------------------------------
@@ -187,7 +251,7 @@ def test_best_of_all_words_over_wrong_keys(suspect: Plane) -> None:
         soft = Spreader(key, code.code_bits).read(found, power, BANDS[0])
         assert code.decode(soft) is None
         # What the decoder's path fits by is no more than the sum of all sizes.
-        nearest = code.encode(code.viterbi(soft)[:6])
+        nearest = code.encode(next(code.likeliest(soft))[:6])
         values.append(code_p_value(soft, nearest, 48, 1))
     assert min(values) == 1.0
 
@@ -200,5 +264,6 @@ def test_a_period_of_noise_has_no_evidence_for_the_right_key(key: MarkKey) -> No
 
 
 def test_check_sums_that_hold_for_nothing() -> None:
-    assert check_p_value(1) == pytest.approx(WAYS * 2 * 2.0**-32)
-    assert check_p_value(7) == pytest.approx(WAYS * 56 * 2.0**-32)
+    each = WAYS * LISTED * PLANES * 2.0**-32
+    assert check_p_value(1) == pytest.approx(2 * each, rel=1e-9, abs=0.0)
+    assert check_p_value(7) == pytest.approx(56 * each, rel=1e-9, abs=0.0)

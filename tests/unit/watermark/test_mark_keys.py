@@ -21,7 +21,7 @@ def _hkdf_sha256(secret: bytes, salt: bytes, info: bytes) -> bytes:
 
 
 def test_streams_are_hkdf_then_shake() -> None:
-    seed = _hkdf_sha256(FIRST, b"genguard watermark", b"genguard-pilot-2/stream/chips")
+    seed = _hkdf_sha256(FIRST, b"genguard watermark", b"genguard-pilot-3/stream/chips")
     expected = np.frombuffer(hashlib.shake_256(seed).digest(80), dtype="<u8")
     assert np.array_equal(MarkKey(FIRST).stream("chips", 10), expected)
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guard.watermark import shaping
 from guard.watermark.canonical import PERIOD, Plane
 from guard.watermark.observation import LONG_SIDE, LOUDEST_POWER, SHORT_SIDE, Observation
 from guard.watermark.placement import ANGLE, Floats, matrices, placements
@@ -92,6 +93,21 @@ def test_a_loud_frequency_is_limited() -> None:
     seen = Observation((128 + 120 * wave).astype(np.float32))
     assert seen.power.max() <= LOUDEST_POWER
     assert seen.power.min() >= 0.0
+
+
+@pytest.mark.parametrize(
+    ("side", "fineness", "grain"), [(200, 1.0, 1.0), (450, 1.0, 450 / 256), (450, 2.5, 1.0)]
+)
+def test_what_is_flattened_has_the_grain_of_the_plane(
+    side: int, fineness: float, grain: float
+) -> None:
+    plane = np.random.default_rng(0).normal(128, 20, (side, side)).astype(np.float32)
+    seen = Observation(plane, (fineness, 7.0))
+    assert seen.finenesses == (fineness, 7.0)
+    expected = Observation(plane)
+    expected._transform(shaping.flatten(plane, grain))
+    assert np.array_equal(seen.power, expected.power)
+    assert (seen.power != Observation(plane).power).any() == (grain != np.clip(side / 256, 1, 2))
 
 
 @given(

@@ -97,6 +97,18 @@ def test_silence_has_no_evidence(keyed: Pilot) -> None:
         assert reading.evidence < 1e-3
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_waves_of_any_length(key: MarkKey, axis: int) -> None:
+    """Kept once an axis, however many sizes of picture are looked at."""
+    fresh = Pilot(key)
+    for side in (7, 300, 40, 1536, 299):
+        waves = fresh.waves(axis, side)
+        steps = fresh.points[:, axis, None] * np.arange(side)
+        assert waves.shape == (COUNT, side)
+        assert np.allclose(waves, np.exp(-2j * np.pi / PERIOD * steps), atol=1e-5)
+    assert sum(one.shape[1] for one in fresh._waves.values()) == 1536
+
+
 # -- sets -------------------------------------------------------------------------------------
 
 

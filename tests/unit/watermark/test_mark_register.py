@@ -1,4 +1,4 @@
-"""Bringing a suspect back: affine maps exactly, small bends by what the pilot says of them."""
+"""Bringing a suspect back to the canonical plane: by affine maps, and by bends that are known."""
 
 from __future__ import annotations
 
@@ -10,14 +10,7 @@ import pytest
 
 from guard.watermark import register, shaping
 from guard.watermark.canonical import PERIOD, Plane
-from guard.watermark.keys import MarkKey
-from guard.watermark.pilot import Pilot
-from guard.watermark.placement import Floats, matrices, placements
-
-
-@pytest.fixture(scope="module")
-def pilot(key: MarkKey) -> Pilot:
-    return Pilot(key)
+from guard.watermark.placement import matrices, placements
 
 
 def _waves(height: int, width: int) -> Plane:
@@ -90,62 +83,27 @@ def test_work_is_bounded(shape: tuple[int, int], log_scale: float) -> None:
     assert np.abs(flat).max() < 1e-3
 
 
-# -- bends ------------------------------------------------------------------------------------
+# -- known bends ------------------------------------------------------------------------------
 
 
-def _bent(pilot: Pilot, by: Floats) -> tuple[Plane, register.Canvas]:
-    """The pilot in noise, its content moved by a known small displacement; and its canvas."""
-    tile = np.pad(pilot.pattern(), 32, mode="wrap")
-    middle = (PERIOD - 1) / 2
-    blank = register.canvas(np.zeros((PERIOD, PERIOD), np.float32), np.eye(2), (middle, middle))
-    columns, rows = (one.ravel() for one in np.meshgrid(*(np.arange(PERIOD),) * 2))
-    off = blank.basis(columns.astype(float), rows.astype(float), len(by)) @ by
-    x = (columns + 32 - off[:, 0]).reshape(PERIOD, PERIOD).astype(np.float32)
-    y = (rows + 32 - off[:, 1]).reshape(PERIOD, PERIOD).astype(np.float32)
-    flat = cv2.remap(tile, x, y, cv2.INTER_CUBIC)
-    grain = np.random.default_rng(2).normal(0, 0.7, flat.shape)
-    return (flat + grain).astype(np.float32), blank
+@pytest.mark.parametrize(("height", "width"), [(300, 300), (200, 410), (410, 200)])
+def test_positions_are_told_from_the_middle_of_the_picture(height: int, width: int) -> None:
+    """Wherever the canvas begins, and in shares of the longer side."""
+    matrix = matrices(placements(math.log(1.3)))[0]
+    on = register.canvas(np.zeros((height, width), np.float32), matrix, (70.0, 333.0))
+    longer = max(height, width) / 1.3 / 2
+    assert on.half == pytest.approx(longer)
+    middle = np.array([70.0, 333.0]) - on.origin
+    columns, rows = middle[0] + np.array([0.0, longer]), middle[1] + np.array([0.0, -longer / 2])
+    expected = np.array([[1, 0, 0, 0, 0, 0], [1, 1, -0.5, 1, -0.5, 0.25]])
+    assert np.allclose(on.basis(columns, rows, 6), expected)
+    assert on.basis(columns, rows, 3).shape == (2, 3)
 
 
-BENDS = {
-    "moved": np.array([[1.5, -2.0]]),
-    "turned": np.array([[0.0, 0.5], [0.0, 1.5], [-1.5, 0.0]]),
-    "bent": np.array([[0.5, 0.0], [1.0, 0.5], [0.0, 1.0], [1.5, 0.0], [0.0, -1.2], [0.8, 1.0]]),
-}
-
-
-@pytest.mark.parametrize("name", BENDS)
-def test_measures_a_known_bend(pilot: Pilot, name: str) -> None:
-    flat, on = _bent(pilot, BENDS[name])
-    found = register.bend(flat, on, pilot, 1.0, None)
-    assert found is not None
-    grid = np.linspace(40, PERIOD - 40, 7)
-    columns, rows = (one.ravel() for one in np.meshgrid(grid, grid))
-    expected = on.basis(columns, rows, len(BENDS[name])) @ BENDS[name]
-    measured = on.basis(columns, rows, 6) @ found
-    assert np.hypot(*(measured - expected).T).mean() < 0.5
-
-
-def test_adds_to_what_is_known_already(pilot: Pilot) -> None:
-    flat, on = _bent(pilot, BENDS["moved"])
-    known = np.zeros((6, 2))
-    known[0] = (2.0, 3.0)
-    first = register.bend(flat, on, pilot, 1.0, None)
-    second = register.bend(flat, on, pilot, 1.0, known)
-    assert first is not None
-    assert second is not None
-    assert np.allclose(second, first + known)
-
-
-def test_what_is_not_heard_is_not_followed(pilot: Pilot) -> None:
-    flat, on = _bent(pilot, BENDS["moved"])
-    silence = np.zeros_like(flat)
-    known = np.ones((6, 2))
-    assert register.bend(silence, on, pilot, 1.0, None) is None
-    assert register.bend(silence, on, pilot, 1.0, known) is None
-    # The wrong polarity is not heard either.
-    wrong = register.bend(flat, on, pilot, -1.0, None)
-    assert wrong is None or np.abs(wrong).max() > 0.5
+def test_of_a_long_picture_the_whole_is_the_measure() -> None:
+    on = register.canvas(np.zeros((100, 2400), np.float32), np.eye(2), (5.0, 9.0))
+    assert on.half == pytest.approx(1200)
+    assert on.size[0] == register.MOST_PERIODS * PERIOD
 
 
 def test_a_bend_is_undone_in_the_picture() -> None:

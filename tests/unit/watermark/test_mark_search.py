@@ -9,12 +9,20 @@ import numpy as np
 import pytest
 
 from guard.watermark import search
+from guard.watermark.bands import FINENESSES
 from guard.watermark.canonical import PERIOD, Plane
 from guard.watermark.evidence import pilot_p_value
 from guard.watermark.keys import MarkKey
 from guard.watermark.observation import Observation
 from guard.watermark.pilot import SHIFTS, SIGNS, Pilot
-from guard.watermark.placement import Floats, matrices, placements
+from guard.watermark.placement import (
+    ANGLE,
+    LOG_SCALE,
+    MIRROR,
+    Floats,
+    matrices,
+    placements,
+)
 
 SHAPE = (300, 330)
 
@@ -63,6 +71,30 @@ def test_finds_where_it_lies(pilot: Pilot, columns: tuple[float, ...]) -> None:
     assert placed[0].reading.evidence >= best.evidence - 1e-3
     assert looks % (SHIFTS * SIGNS) == 0
     assert pilot_p_value(best.score, best.weight, looks) < 1e-3
+
+
+@pytest.mark.parametrize("fineness", FINENESSES)
+def test_own_frame_of_every_plane_asked_for(pilot: Pilot, fineness: float) -> None:
+    """Mirrored, on its head and turned a little: tried where the plane of this fineness lies."""
+    own = math.log(min(SHAPE) / PERIOD / fineness)
+    seen = Observation(np.zeros(SHAPE, np.float32), (9.0, fineness))
+    rows = np.concatenate(search._sweeps(seen))
+    there = rows[np.abs(rows[:, LOG_SCALE] - own) < 1e-9]
+    for mirror in (0.0, 1.0):
+        angles = there[there[:, MIRROR] == mirror, ANGLE]
+        assert np.isin(np.arange(4) * math.pi / 2, angles).all()
+        assert (np.abs(angles) < 0.1).sum() > 2
+    matrix = matrices(placements(own, math.pi, 1.0))[0]
+    placed, _, _ = search.search(Observation(_laid(pilot.pattern(), matrix), (fineness,)), pilot)
+    assert np.abs(matrices(placed[0].row[None])[0] @ np.linalg.inv(matrix) - np.eye(2)).max() < 0.01
+
+
+def test_places_are_told_once(pilot: Pilot) -> None:
+    matrix = matrices(placements(0.2, math.radians(33)))[0]
+    placed, _, _ = search.search(Observation(_laid(pilot.pattern(), matrix)), pilot)
+    for number, one in enumerate(placed):
+        for other in placed[:number]:
+            assert np.abs(one.row - other.row).max() > search._ONE_PLACE
 
 
 def test_a_negative_is_found_by_its_sign(pilot: Pilot) -> None:

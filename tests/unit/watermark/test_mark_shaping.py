@@ -19,9 +19,16 @@ def _flat(level: float = 200.0) -> Plane:
     return np.full((PERIOD, PERIOD), level, dtype=np.float32)
 
 
-def _visibility(plane: Plane, amplitude: Plane) -> float:
-    around = shaping._split(plane, shaping._WIDE_BLUR, shaping._WIDE_POOL)[1]
-    return float(np.mean(amplitude**2 / np.sqrt(around + shaping.VISIBLE_FLOOR)))
+def _visibility(plane: Plane, amplitude: Plane, reduction: int = 2) -> float:
+    """D as the module measures it: on a view of half the resolution."""
+
+    def view(one: Plane) -> Plane:
+        size = (one.shape[1] // reduction, one.shape[0] // reduction)
+        return np.asarray(cv2.resize(one, size, interpolation=cv2.INTER_AREA), np.float32)
+
+    blur, pool = shaping._WIDE_BLUR / reduction, shaping._WIDE_POOL / reduction
+    around = shaping._split(view(plane), blur, pool)[1]
+    return float(np.mean(view(amplitude**2) / np.sqrt(around + shaping.VISIBLE_FLOOR)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -33,6 +40,8 @@ def test_every_picture_is_marked_to_the_same_visibility(kind: str, visibility: f
     assert amplitude.dtype == np.float32
     assert amplitude.min() > 0.0
     assert _visibility(plane, amplitude) == pytest.approx(visibility, rel=1e-3)
+    if kind != "noise":  # which a view of half the resolution hardly sees
+        assert _visibility(plane, amplitude, 1) == pytest.approx(visibility, rel=0.3)
 
 
 @given(most=st.floats(0.1, 5.0), visibility=st.floats(1e-3, 10.0))
@@ -75,6 +84,24 @@ def test_typical_activity() -> None:
     assert shaping.Ground(spots).typical_activity < 0.3
 
 
+@pytest.mark.parametrize("kind", ["scene", "texture", "line art"])
+def test_typical_activity_is_that_of_a_small_view(kind: str) -> None:
+    """So every size of a picture takes the same band, and a large one costs no more."""
+    large = luma(KINDS[kind](6, 2 * PERIOD, 3 * PERIOD))
+    size = (PERIOD * 3 // 2, PERIOD)
+    small = np.asarray(cv2.resize(large, size, interpolation=cv2.INTER_AREA), np.float32)
+    assert shaping.typical_activity(small) == pytest.approx(
+        shaping.Ground(small).typical_activity, rel=1e-5
+    )
+    assert shaping.typical_activity(large) == pytest.approx(
+        shaping.typical_activity(small), rel=1e-3
+    )
+    turned = np.ascontiguousarray(large.T)
+    assert shaping.typical_activity(turned) == pytest.approx(
+        shaping.typical_activity(large), rel=1e-3
+    )
+
+
 def test_loud_ground_weighs_less_to_the_reader() -> None:
     loud = luma(noise(4, PERIOD, PERIOD))
     quiet = (128 + (loud - 128) / 4).astype(np.float32)
@@ -107,3 +134,4 @@ def test_slivers_are_finite(shape: tuple[int, int]) -> None:
     plane = np.full(shape, 77, np.float32)
     assert np.isfinite(shaping.flatten(plane)).all()
     assert np.isfinite(shaping.Ground(plane).amplitude(0.2, 3.0)).all()
+    assert math.isfinite(shaping.typical_activity(plane))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +11,14 @@ import pytest
 from guard.testing import sample_picture
 from guard.types import Detection, Pixels, Placement
 from guard.watermark import whereabouts
+from guard.watermark.bands import FINENESSES
+from guard.watermark.code import Decoded
+from guard.watermark.keys import MarkKey
+from guard.watermark.observation import Observation
+from guard.watermark.pilot import Pilot, Reading
 from guard.watermark.pilot_watermark import PilotWatermark
+from guard.watermark.placement import placements
+from guard.watermark.search import Placed
 
 PAYLOAD = bytes.fromhex("0123456789abcdef")
 SIZE = (384, 576)
@@ -75,13 +84,32 @@ def test_pasted_into_a_larger_picture(watermark: PilotWatermark, marked: Pixels)
     assert np.abs(high - (976 / 1100, 584 / 700)).max() < 0.2
 
 
+@pytest.mark.parametrize("fineness", FINENESSES)
+def test_the_period_is_that_of_the_plane(fineness: float) -> None:
+    """However the suspect lies: a fine plane repeats after a smaller part of the picture."""
+    pilot = Pilot(MarkKey(b"where is it, exactly?" * 2))
+    plane = np.random.default_rng(1).uniform(0, 255, (300, 400)).astype(np.float32)
+    seen, reading = Observation(plane, (fineness,)), Reading(50.0, 60.0, 17.0, 250.0)
+    decoded = Decoded(PAYLOAD, FINENESSES.index(fineness))
+    own = pilot.displacements[pilot.set_of(PAYLOAD)]
+    row = placements(math.log(300 / 256 / fineness), math.pi / 2)[0]
+    where = whereabouts.placement(plane, seen, Placed(row, reading), pilot, decoded)
+    assert where.period == pytest.approx(256 / fineness)
+    assert 0 <= min(where.shift) <= max(where.shift) < where.period
+    expected = (np.array([17.5, 250.5]) - own) % 256 / fineness
+    assert where.shift == pytest.approx(tuple(expected))
+    # Turned clockwise: what lies below shows what lay to the right, on any plane as much of it.
+    assert np.allclose(where.matrix, np.array([[0, 1], [-1, 0]]) * 256 / 300)
+
+
 def test_no_mark_is_nowhere(watermark: PilotWatermark) -> None:
     assert watermark.detect(sample_picture(22, *SIZE)).placement is None
 
 
 def test_the_start_of_a_ribbon_is_told_of_all_of_it() -> None:
-    part = Placement(((0.5, 0.0), (0.0, 0.5)), (100.0, 50.0), whereabouts.WHOLE)
+    part = Placement(((0.5, 0.0), (0.0, 0.5)), (100.0, 50.0), whereabouts.WHOLE, 160.0)
     told = whereabouts.of_part(part, (100, 800), (100, 1600))
     # Its first pixel shows what it showed: the centre is 400 pixels on.
     assert told.shift == (300.0, 50.0)
+    assert told.period == 160.0
     assert told.region == ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))

@@ -52,9 +52,13 @@ class Clerk:
         """Open the record. Raises AuditUnavailable, or DuplicateRequest for a used key."""
         return self._ask(AuditReceipt, lambda: self.log.start(record, prompt=prompt, user=user))
 
-    def finish(self, record: AuditRecord, manifest: bytes | None = None) -> AuditReceipt:
+    def finish(
+        self, record: AuditRecord, manifest: bytes | None = None, blocks: bytes | None = None
+    ) -> AuditReceipt:
         """End the record (or hold it). Raises AuditUnavailable."""
-        return self._ask(AuditReceipt, lambda: self.log.finish(record, manifest=manifest))
+        return self._ask(
+            AuditReceipt, lambda: self.log.finish(record, manifest=manifest, blocks=blocks)
+        )
 
     def new_mark_id(self) -> bytes:
         """A mark id that no picture carries yet. Raises AuditUnavailable."""
@@ -82,7 +86,7 @@ class Case:
     """A record with what has been found out so far.
 
     ``decision`` is what all stages decided together; ``findings`` and ``scores`` are for the
-    operator only.
+    operator only; ``blocks`` say what the picture looks like, once there is one that may leave.
     """
 
     clerk: Clerk
@@ -91,6 +95,7 @@ class Case:
     findings: tuple[Finding, ...] = ()
     scores: tuple[Score, ...] = ()
     notices: tuple[str, ...] = ()
+    blocks: bytes | None = field(default=None, repr=False)
     _open: bool = field(default=False, repr=False)
 
     def start(self, prompt: str, user: str | None) -> None:
@@ -196,4 +201,5 @@ class Case:
             reasons=codes,
             scores=self.scores,
         )
-        return self.clerk.finish(self.record, manifest)
+        # Of what was never to leave, nothing is kept.
+        return self.clerk.finish(self.record, manifest, self.blocks if manifest else None)

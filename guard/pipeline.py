@@ -22,6 +22,7 @@ from guard.case import Case, Clerk
 from guard.delivery import Delivery
 from guard.errors import AuditUnavailable, GuardError, InvalidRequest, MarkRejected
 from guard.generate.base import Generator
+from guard.image.blocks import describe
 from guard.image.decode import Decoded, decode, load
 from guard.image.fingerprint import fingerprints
 from guard.policy.model import Policy
@@ -267,6 +268,7 @@ class Guard:
             marked = self._stages.mark(pixels, self._clerk.new_mark_id())
             first, *others = fingerprints(marked.pixels)
             case.note(mark=marked.mark, fingerprint=first, other_fingerprints=tuple(others))
+            case.blocks = describe(marked.pixels)
             stage = Stage.SIGN
             facts = self._facts(case, source)
             asset, manifest = self._stages.sign(marked, facts, delivery.media_type, source.alpha)

@@ -281,8 +281,8 @@ class Placement:
 
     Point p of the suspect (pixels, from its centre) shows point ``matrix`` · p + ``shift`` of the
     marked picture, in canonical units (1/256 of its short side) from its top left corner.
-    The shift is known modulo ``period`` in x and y. ``region``: corners of the part of the suspect in
-    which the mark was seen, as fractions of its width and height; about, where it was cut.
+    The shift is known modulo ``period`` in x and y. ``region``: corners of the part of the suspect
+    in which the mark was seen, as fractions of its width and height; about, where it was cut.
     """
 
     matrix: tuple[Point, Point]
@@ -467,7 +467,12 @@ Outcome = Released | Blocked | Held | Failed
 
 @dataclass(frozen=True, slots=True)
 class VerificationReport:
-    """What a suspect picture is. A part that found nothing is None; never means "not AI"."""
+    """What a suspect picture is. A part that found nothing is None; never means "not AI".
+
+    ``comparison`` with the recorded picture, where both are there: ``result`` is ``agrees``,
+    ``altered``, ``other_picture`` or ``not_compared``; ``regions`` are the altered parts and
+    ``frame`` the recorded picture's corners, (x, y) as fractions of the suspect's sides.
+    """
 
     verdict: VerdictName
     explanation: str
@@ -476,6 +481,7 @@ class VerificationReport:
     fingerprint: Mapping[str, Any] | None = None
     record: Mapping[str, Any] | None = None
     labels: tuple[Mapping[str, Any], ...] = ()
+    comparison: Mapping[str, Any] | None = None
 
 
 def as_dict(value: Any) -> dict[str, Any]:

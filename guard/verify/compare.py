@@ -21,7 +21,7 @@ from guard.types import Pixels, Placement, Point
 from guard.verify.align import Cells, Floats, Laid, lay
 from guard.verify.tone import matched, opponent
 
-Outcome = Literal["agrees", "altered", "other_picture", "not_compared"]
+Result = Literal["agrees", "altered", "other_picture", "not_compared"]
 
 LEAST_OVERLAP: Final = 150
 """Cells: a crop to a quarter of each side shows 200 and more; of fewer, any can be matched."""
@@ -67,7 +67,7 @@ class Comparison:
     of the suspect's width and height.
     """
 
-    outcome: Outcome
+    result: Result
     likeness: float = 0.0
     overlap: float = 0.0
     share: float = 0.0
@@ -77,7 +77,7 @@ class Comparison:
     @property
     def differs(self) -> bool:
         """Whether the suspect is not, or not all, the recorded picture."""
-        return self.outcome in {"altered", "other_picture"}
+        return self.result in {"altered", "other_picture"}
 
 
 def compare(pixels: Pixels, placement: Placement | None, blocks: Blocks) -> Comparison:
@@ -98,8 +98,8 @@ def compare(pixels: Pixels, placement: Placement | None, blocks: Blocks) -> Comp
     if unlike or share > MOSTLY:
         return Comparison("other_picture", laid.likeness, overlap, 1.0, frame)
     regions = tuple(_corners(laid.back, *box) for box in groups)
-    outcome: Outcome = "altered" if groups else "agrees"
-    return Comparison(outcome, laid.likeness, overlap, share, frame, regions)
+    result: Result = "altered" if groups else "agrees"
+    return Comparison(result, laid.likeness, overlap, share, frame, regions)
 
 
 def deviations(laid: Laid, blocks: Blocks) -> Cells:

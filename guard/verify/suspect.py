@@ -28,15 +28,14 @@ from guard.types import (
     VerificationReport,
     as_dict,
 )
+from guard.verify.binding import claimed_record, compare_with, contradicts
+from guard.verify.compare import Comparison
 from guard.verify.explain import explain
 from guard.verify.similar import find_lookalike
 from guard.watermark.base import Watermark
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-OTHER_PICTURE = 100
-"""Bits of 256: beyond this, a picture in the same frame is not the one that was recorded."""
 
 T = TypeVar("T")
 
@@ -53,6 +52,9 @@ class Evidence:
     bits_apart: int | None
     restored: ManifestReading | None
     labels: tuple[dict[str, Any], ...]
+    comparison: Comparison | None = None
+    claimed: StoredRecord | None = None
+    """The record whose mark the embedded manifest says that the picture carries."""
 
 
 class Verifier:
@@ -83,10 +85,11 @@ class Verifier:
             verdict=verdict,
             explanation=explain(verdict, evidence),
             provenance=_provenance(evidence),
-            watermark=_watermark(evidence.detection),
+            watermark=_watermark(evidence),
             fingerprint=_fingerprint(evidence),
             record=_record(evidence),
             labels=evidence.labels,
+            comparison=as_dict(evidence.comparison) if evidence.comparison is not None else None,
         )
 
     def _gather(self, picture: Decoded) -> Evidence:
@@ -94,6 +97,13 @@ class Verifier:
         detection = self._watermark.detect(picture.pixels)
         print_, quality = measured(picture.pixels)
         stored, found_by, apart = self._find(picture.pixels, detection, (print_, quality))
+        claimed = claimed_record(self._log, reading, detection.method)
+        if stored is None and claimed is not None:
+            stored, found_by = claimed, "manifest"
+        by_mark = detection if found_by == "watermark" else None
+        comparison = compare_with(stored, picture.pixels, by_mark)
+        if found_by == "fingerprint" and comparison and comparison.result == "other_picture":
+            stored = found_by = apart = comparison = None  # near by chance
         recorded = stored.record.fingerprint if stored is not None else None
         if apart is None and recorded is not None:
             apart = distance(recorded, print_)
@@ -110,6 +120,8 @@ class Verifier:
                 *claimed_labels(reading),
                 *self._foreign_marks(picture),
             ),
+            comparison=comparison,
+            claimed=claimed,
         )
 
     def _find(
@@ -164,17 +176,6 @@ def judge(evidence: Evidence) -> VerdictName:
     return VerdictName.LABEL_ONLY if evidence.labels else VerdictName.NOTHING_FOUND
 
 
-def contradicts(evidence: Evidence) -> bool:
-    """The mark leads to a record of another picture: it was copied, or the picture painted over.
-
-    Only pictures in the recorded frame can be compared by fingerprint; a crop or a turn changes
-    the fingerprint as much as another picture would.
-    """
-    if evidence.found_by != "watermark" or evidence.bits_apart is None:
-        return False
-    return evidence.detection.geometry in {"", "same frame"} and evidence.bits_apart > OTHER_PICTURE
-
-
 def recovers(evidence: Evidence) -> bool:
     """A record here was delivered, and the manifest kept with it is its own and still verifies."""
     stored, restored = evidence.stored, evidence.restored
@@ -191,10 +192,16 @@ def _provenance(evidence: Evidence) -> dict[str, Any] | None:
     return None
 
 
-def _watermark(detection: Detection) -> dict[str, Any] | None:
+def _watermark(evidence: Evidence) -> dict[str, Any] | None:
+    """What was read, and where: exactly, once the recorded picture is known."""
+    detection, comparison = evidence.detection, evidence.comparison
     if not detection.detected:
         return None
-    return {**as_dict(detection), "confidence": detection.confidence}
+    found = {**as_dict(detection), "confidence": detection.confidence}
+    agrees = comparison is not None and comparison.result in {"agrees", "altered"}
+    if agrees and comparison is not None and evidence.found_by == "watermark":
+        found["placement"] = {**(found["placement"] or {}), "region": comparison.frame}
+    return found
 
 
 def _fingerprint(evidence: Evidence) -> dict[str, Any]:

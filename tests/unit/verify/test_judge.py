@@ -10,8 +10,9 @@ import pytest
 from guard.audit.base import StoredRecord
 from guard.provenance.read import ManifestReading
 from guard.types import AuditRecord, Detection, Event, Fingerprint, VerdictName
+from guard.verify.binding import OTHER_PICTURE
 from guard.verify.explain import explain
-from guard.verify.suspect import OTHER_PICTURE, Evidence, judge
+from guard.verify.suspect import Evidence, judge
 
 V = VerdictName
 RECORD = "01934a7e-0000-7000-8000-000000000001"

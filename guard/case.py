@@ -60,6 +60,11 @@ class Clerk:
             AuditReceipt, lambda: self.log.finish(record, manifest=manifest, blocks=blocks)
         )
 
+    def find_by_mark(self, payload: str) -> str | None:
+        """Id of the record whose picture carries this mark. Raises AuditUnavailable."""
+        stored = self._ask(tuple, lambda: (self.log.find_by_mark(payload),))[0]
+        return None if stored is None else str(stored.record.record_id)
+
     def new_mark_id(self) -> bytes:
         """A mark id that no picture carries yet. Raises AuditUnavailable."""
         return self._ask(bytes, self.log.new_mark_id)

@@ -63,12 +63,18 @@ MARK_REJECTED = Reason(
     "This picture is too small or too flat to carry the mark that every released picture needs.",
 )
 
+ALREADY_MARKED = Reason(
+    "already_marked",
+    "This picture carries a mark of this platform already, and is not marked again.",
+)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Source:
     """What a picture is made from, as the manifest tells it.
 
-    ``opened``: the picture is its parent, not something new that was made from it.
+    ``opened``: the picture is its parent, not something new that was made from it. ``outside``: it
+    was handed in, and may carry an earlier mark.
     """
 
     origin: Origin
@@ -77,6 +83,7 @@ class _Source:
     alpha: Any = None
     opened: bool = False
     labelled: bool = False
+    outside: bool = False
 
 
 class Guard:
@@ -250,7 +257,7 @@ class Guard:
         opened = origin is not Origin.GENERATED
         opened = opened or holds_manifest_store(decoded.data, decoded.media_type)
         parent = decoded if opened else None
-        source = _Source(origin, parent=parent, alpha=decoded.alpha, opened=opened)
+        source = _Source(origin, None, parent, decoded.alpha, opened=opened, outside=True)
         return self._finish(case, decoded.pixels, source, delivery)
 
     # -- the rest of the hallway -------------------------------------------------------------
@@ -264,6 +271,8 @@ class Guard:
             if decision.action is Action.BLOCK:
                 return case.block(stage)
             stage = Stage.WATERMARK
+            if source.outside and self._refuses_mark(case, pixels):
+                return self._refuse(case, ALREADY_MARKED)
             pixels, source = self._labelled(pixels, source)
             marked = self._stages.mark(pixels, self._clerk.new_mark_id())
             first, *others = fingerprints(marked.pixels)
@@ -278,12 +287,26 @@ class Guard:
                 return self._hold(case, asset, manifest)
             pending = delivery.stage(case.record.record_id, asset)
         except MarkRejected:
-            refusal = (MARK_REJECTED.code,), self.policy.digest, (MARK_REJECTED,)
-            case.weigh(Decision(Action.BLOCK, *refusal))
-            return case.block(Stage.WATERMARK)
+            return self._refuse(case, MARK_REJECTED)
         except GuardError as error:
             return case.fail(stage, error)
         return case.release(asset, manifest, pending)
+
+    def _refuse(self, case: Case, reason: Reason) -> Outcome:
+        """The picture cannot be marked as the policy wants it."""
+        case.weigh(Decision(Action.BLOCK, (reason.code,), self.policy.digest, (reason,)))
+        return case.block(Stage.WATERMARK)
+
+    def _refuses_mark(self, case: Case, pixels: Pixels) -> bool:
+        """Whether the policy refuses a picture for the mark it came with; if not, it is noted."""
+        payload = self._stages.earlier_mark(pixels)
+        if payload is None:
+            return False
+        if self.policy.watermark.on_marked == "refuse":
+            return True
+        earlier = self._clerk.find_by_mark(payload)
+        case.note(derived_from=earlier or f"mark:{payload}")
+        return False
 
     def _hold(self, case: Case, asset: SignedAsset, manifest: bytes) -> Outcome:
         """Into quarantine first: a held record without its picture could never be approved."""

@@ -115,6 +115,12 @@ class Stages:
         expect(reads, Stage.WATERMARK, "a picture in which the mark does not read back")
         return marked
 
+    def earlier_mark(self, pixels: Pixels) -> str | None:
+        """The payload, in hex, of a mark that a picture came with."""
+        found = self.run(Stage.WATERMARK, lambda: self.rooms.watermark.detect(pixels))
+        expect(isinstance(found, Detection), Stage.WATERMARK, f"{type(found).__name__}")
+        return found.payload if found.detected else None
+
     def sign(
         self, marked: MarkedImage, facts: ManifestFacts, media_type: str, alpha: Any = None
     ) -> tuple[SignedAsset, bytes]:

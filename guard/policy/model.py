@@ -167,12 +167,15 @@ class WatermarkSettings(_Strict):
 
     ``strength`` is ``default``, ``robust`` or ``high-quality``; ``survive`` names the damage that
     it should be read after before release; ``false_positive_rate`` bounds detection.
+    ``on_marked``: a picture that is handed in with a mark of this home is marked anew and recorded
+    as derived from it (``derive``), or refused (``refuse``).
     """
 
     method: Identifier = "genguard-pilot-3"
     strength: Identifier = "default"
     survive: tuple[str, ...] = ("crop90-jpeg75", "webp50")
     false_positive_rate: Annotated[float, Field(gt=0.0, le=1e-3)] = 1e-9
+    on_marked: Literal["derive", "refuse"] = "derive"
 
 
 class ManifestSettings(_Strict):

@@ -19,7 +19,9 @@ from guard.types import (
     Origin,
     Released,
     Stage,
+    VerdictName,
 )
+from guard.verify.suspect import Verifier
 from tests.support.house import PROMPT, House, picture
 
 
@@ -118,3 +120,43 @@ def test_protect_refuses_names_that_no_record_could_hold(house: House) -> None:
     with pytest.raises(InvalidImage):
         house.guard().protect(b"no picture")
     assert house.records() == []
+
+
+# -- pictures that are marked already ---------------------------------------------------------
+
+
+def test_a_marked_picture_is_marked_anew_and_derived_from_its_record(house: House) -> None:
+    first = house.guard().protect(encode(picture(), "image/png"))
+    assert isinstance(first, Released)
+    assert _record_of(house).derived_from is None
+
+    second = house.guard().protect(first.images[0].bytes)
+
+    assert isinstance(second, Released)
+    assert _record_of(house).derived_from == first.record_id
+    verifier = Verifier(TrustList(), house.rooms.watermark, house.log)
+    report = verifier.examine(second.images[0].bytes)
+    assert report.record is not None
+    assert report.record["record_id"] == second.record_id
+    assert report.verdict is VerdictName.UNKNOWN_SIGNER  # of an empty list, and not altered
+
+
+def test_a_mark_without_a_record_is_named_itself(house: House) -> None:
+    marked = house.rooms.watermark.embed(picture(), bytes.fromhex("00112233445566aa")).pixels
+
+    assert isinstance(house.guard().protect(encode(marked, "image/png")), Released)
+    assert _record_of(house).derived_from == "mark:00112233445566aa"
+
+
+def test_a_policy_may_refuse_marked_pictures(house: House) -> None:
+    watermark = house.policy.watermark.model_copy(update={"on_marked": "refuse"})
+    guard = house.guard(policy={"watermark": watermark})
+    first = guard.protect(encode(picture(), "image/png"))
+    assert isinstance(first, Released)
+
+    again = guard.protect(first.images[0].bytes)
+
+    assert isinstance(again, Blocked)
+    assert again.stage is Stage.WATERMARK
+    assert [reason.code for reason in again.reasons] == ["already_marked"]
+    assert _record_of(house).event is Event.BLOCKED

@@ -41,10 +41,10 @@ tests/benchmarks/bench_binding.py for what harmless copies and patches reach."""
 WINDOW: Final = 1.5
 """Sigma in cells of the window around each: half the size of the smallest patch."""
 
-DETAIL, DISPLACED = 0.1, 0.25
+DETAIL, DISPLACED = 0.1, 0.3
 """Share of the local variance, and cells of displacement, that copying explains."""
 
-BENT, DISPLACED_BENT = 1.5, 0.6
+BENT, DISPLACED_BENT = 1.0, 0.9
 """Where bringing it into step moved a corner by so many cells, it was seen at an angle or through a
 lens, and what is left of that displaces so many."""
 

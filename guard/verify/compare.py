@@ -26,10 +26,14 @@ Result = Literal["agrees", "altered", "other_picture", "not_compared"]
 LEAST_OVERLAP: Final = 150
 """Cells: a crop to a quarter of each side shows 200 and more; of fewer, any can be matched."""
 
-UNLIKE: Final = 0.5
+UNLIKE: Final = 0.7
 STRUCTURED: Final = 5.0
 """Correlation of the lumas below which it is another picture, where the recorded one has structure:
 levels of deviation. Of 900 harmless copies none correlated less than .85."""
+
+FADED: Final = 0.3
+"""Share of the recorded picture's contrast below which it is another picture: to black, any tones
+could be matched."""
 
 MOSTLY: Final = 0.5
 """Share of cells from which it is another picture, not a part of it that was changed."""
@@ -93,13 +97,20 @@ def compare(pixels: Pixels, placement: Placement | None, blocks: Blocks) -> Comp
     off = deviations(laid, blocks)
     groups = _groups(off)
     share = float((off[laid.seen] > DEVIANT).mean()) if groups else 0.0
-    structure = float(opponent(blocks.cells)[laid.seen][:, 0].std())
-    unlike = structure >= STRUCTURED and abs(laid.likeness) < UNLIKE
-    if unlike or share > MOSTLY:
+    if _unlike(laid, blocks) or share > MOSTLY:
         return Comparison("other_picture", laid.likeness, overlap, 1.0, frame)
     regions = tuple(_corners(laid.back, *box) for box in groups)
     result: Result = "altered" if groups else "agrees"
     return Comparison(result, laid.likeness, overlap, share, frame, regions)
+
+
+def _unlike(laid: Laid, blocks: Blocks) -> bool:
+    """Whether a recorded picture that has structure is not what is seen, as a whole."""
+    recorded, shown = (
+        float(opponent(cells)[laid.seen][:, 0].std()) for cells in (blocks.cells, laid.cells)
+    )
+    faded = shown < FADED * recorded
+    return recorded >= STRUCTURED and (faded or abs(laid.likeness) < UNLIKE)
 
 
 def deviations(laid: Laid, blocks: Blocks) -> Cells:

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Cells = NDArray[np.float32]
 
 ROUNDS: Final = 4
+COLOUR: Final = 1.2
+"""Sigma in cells over which colour differences are smoothed."""
+
 OUTLIER: Final = 3.5
 """Deviations, in units of the median one, from which a cell has no say."""
 
@@ -23,10 +27,14 @@ _MEDIAN_TO_SIGMA: Final = 1.4826
 
 
 def opponent(cells: NDArray[np.uint8] | Cells) -> Cells:
-    """Rec. 601 luma (0–255), blue and red difference (−128–128) of RGB cells."""
+    """Rec. 601 luma (0–255), blue and red difference (−128–128) of RGB cells.
+
+    The differences are smoothed: descriptions keep colour at half the resolution.
+    """
     rgb = cells.astype(np.float32)
     luma = rgb @ np.array([0.299, 0.587, 0.114], np.float32)
-    return np.stack([luma, (rgb[..., 2] - luma) * 0.564, (rgb[..., 0] - luma) * 0.713], axis=-1)
+    colour = np.stack([(rgb[..., 2] - luma) * 0.564, (rgb[..., 0] - luma) * 0.713], axis=-1)
+    return np.dstack([luma, cv2.GaussianBlur(colour, (0, 0), COLOUR)])
 
 
 def matched(recorded: Cells, shown: Cells, seen: NDArray[np.bool_]) -> tuple[Cells, Cells]:

@@ -167,7 +167,7 @@ def test_people_read_one_line_a_picture(desk: Desk) -> None:
     assert hint.strip().startswith("→")
     assert "2 marked, 1 not readable or not markable" in made.stderr
     marked, plain = found.stdout.splitlines()
-    assert re.fullmatch(r"marked    \d\.\de-\d+   [0-9a-f]{16}  same frame  \S+in\.png", marked)
+    assert re.fullmatch(r"marked    \d\.\de-\d+ +[0-9a-f]{16}  same frame  \S+in\.png", marked)
     assert re.fullmatch(r"no mark   [\d.]+ +\S+odd\S+", plain)
 
 

@@ -32,8 +32,9 @@ bench-demo:  ## does the demo model draw what its captions say?
 bench-screen:  ## prompt screening beside its peers: caught, falsely caught, evaded, speed
 	$(PYTHON) tests/benchmarks/bench_screen.py --install-peers
 
-bench-watermark:  ## the mark: survival, false positives, visibility
+bench-watermark:  ## the mark: survival, false positives, visibility; what binds it to its picture
 	$(PYTHON) tests/benchmarks/bench_watermark.py
+	$(PYTHON) tests/benchmarks/bench_binding.py
 
 bench-provenance:  ## manifests: signing, verdicts, recovery, beside plain c2pa and its peers
 	$(PYTHON) tests/benchmarks/bench_provenance.py

@@ -71,8 +71,9 @@ IN_STEP: Final = 45.0
 """Evidence of all windows together from which a bend is worth a decoding: where there is no mark,
 one placement in fifty reaches it."""
 
-PLANES_SEARCHED: Final = 1
-"""Planes, the likeliest first, whose own frame is also searched for turns and stretches."""
+PLANES_SEARCHED: Final = 2
+"""Planes, the likeliest first, whose own frame is also searched for stretches: these change the
+short side, by which the likeliest is told. Turns are searched on the first."""
 
 
 @dataclass(frozen=True, slots=True)

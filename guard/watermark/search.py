@@ -137,7 +137,7 @@ def _terms(seen: Observation, pilot: Pilot, rows: Floats) -> NDArray[np.complex6
 
 
 def _sweeps(seen: Observation) -> list[Floats]:
-    own = np.log(seen.scale / np.array(seen.finenesses))
+    own = float(np.log(seen.scale / seen.finenesses[0]))
     log_scales = np.arange(math.log(SMALLEST), math.log(LARGEST), SCALE_STEP)
     tilts = np.arange(-MOST_TILT, MOST_TILT, TILT_STEP)
     quarters = np.arange(4) * math.pi / 2
@@ -150,8 +150,8 @@ def _sweeps(seen: Observation) -> list[Floats]:
         for side, sign in ((sides[0], -1.0), (sides[1], 1.0))
     ]
     return [
-        *(placements(one, np.tile(quarters, 2), np.repeat([0.0, 1.0], 4)) for one in own),
-        *(placements(one, np.tile(tilts, 2), np.repeat([0.0, 1.0], len(tilts))) for one in own),
+        placements(own, np.tile(quarters, 2), np.repeat([0.0, 1.0], 4)),
+        placements(own, np.tile(tilts, 2), np.repeat([0.0, 1.0], len(tilts))),
         placements(log_scales),
         placements(log_scales, mirror=1.0),
         *stretched,

@@ -96,6 +96,8 @@ def main() -> int:
     parser.add_argument("--thorough", action="store_true", help="10,000 crops, 2,000 strangers")
     parser.add_argument("--no-peers", action="store_true", help="ours alone")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure")
+    parser.add_argument("--pictures", type=int, metavar="N", help="at most N of each kind")
+    parser.add_argument("--attacks", nargs="+", choices=ATTACKS, metavar="NAME", help="only these")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument(
         "--autoencoder", type=Path, metavar="CLONE", help="a clone of madebyollin/taesd: regenerate"
@@ -109,6 +111,10 @@ def main() -> int:
     size = QUICK if options.quick else FULL
     if options.thorough:
         size = replace(size, unmarked=10_000, strangers=2_000)
+    if options.pictures is not None:
+        size = replace(size, pictures=options.pictures, large=min(size.large, options.pictures))
+    for name in set(ATTACKS) - set(options.attacks or ATTACKS):
+        del ATTACKS[name]
     small = list(mark_gallery.gallery(512, size.pictures))
     large = list(mark_gallery.gallery(1024, size.large))
     others = [] if options.no_peers else peers()

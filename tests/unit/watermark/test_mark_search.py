@@ -74,10 +74,10 @@ def test_finds_where_it_lies(pilot: Pilot, columns: tuple[float, ...]) -> None:
 
 
 @pytest.mark.parametrize("fineness", FINENESSES)
-def test_own_frame_of_every_plane_asked_for(pilot: Pilot, fineness: float) -> None:
+def test_own_frame_of_the_likeliest_plane(pilot: Pilot, fineness: float) -> None:
     """Mirrored, on its head and turned a little: tried where the plane of this fineness lies."""
     own = math.log(min(SHAPE) / PERIOD / fineness)
-    seen = Observation(np.zeros(SHAPE, np.float32), (9.0, fineness))
+    seen = Observation(np.zeros(SHAPE, np.float32), (fineness, 9.0))
     rows = np.concatenate(search._sweeps(seen))
     there = rows[np.abs(rows[:, LOG_SCALE] - own) < 1e-9]
     for mirror in (0.0, 1.0):

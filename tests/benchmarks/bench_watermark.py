@@ -97,7 +97,8 @@ def main() -> int:
     parser.add_argument("--no-peers", action="store_true", help="ours alone")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure")
     parser.add_argument("--pictures", type=int, metavar="N", help="at most N of each kind")
-    parser.add_argument("--attacks", nargs="+", choices=ATTACKS, metavar="NAME", help="only these")
+    names = [*ATTACKS, REGENERATED]
+    parser.add_argument("--attacks", nargs="+", choices=names, metavar="NAME", help="only these")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument(
         "--autoencoder", type=Path, metavar="CLONE", help="a clone of madebyollin/taesd: regenerate"

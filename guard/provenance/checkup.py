@@ -19,6 +19,7 @@ from guard.provenance.certificates import DEV_HINT
 from guard.provenance.claim_key import signature_of
 from guard.provenance.diagnosis import Diagnosis
 from guard.provenance.doctor import AnchorList, examine, parse_certificates
+from guard.provenance.keys import read_file
 from guard.provenance.profiles import TSA_LEAF, profile_for
 from guard.provenance.token_key import open_token_key
 from guard.provenance.trust import Anchors, load_trust
@@ -77,12 +78,12 @@ def check_file(
 
 def read_chain(path: Path) -> tuple[x509.Certificate, ...]:
     """The certificates of a file. Raises KeyInvalid."""
-    return parse_certificates(_read(path, "certificate"), str(path))
+    return parse_certificates(read_file(path, "certificate"), str(path))
 
 
 def public_key(path: Path, passphrase: str | None = None) -> bytes:
     """The public half (DER SubjectPublicKeyInfo) of a private key's file. Raises KeyInvalid."""
-    data = _read(path, "key")
+    data = read_file(path, "key")
     locked = b"ENCRYPTED" in data
     if locked and not passphrase:
         raise KeyInvalid(
@@ -102,15 +103,3 @@ def _anchors(lists: Sequence[Anchors]) -> tuple[AnchorList, ...]:
         AnchorList(one.name, parse_certificates(one.pem.encode("ascii"), one.name, limit=None))
         for one in lists
     )
-
-
-def _read(path: Path, what: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise KeyInvalid(f"There is no signing {what} {path}.", hint=DEV_HINT) from error
-    except OSError as error:
-        raise KeyInvalid(
-            f"The signing {what} {path} cannot be read: {error.strerror}.",
-            hint="Give the user that runs guard read permission.",
-        ) from error

@@ -78,14 +78,14 @@ def load_chain(path: Path) -> Certificates:
     Raises KeyInvalid when it is missing, unreadable, expired, not valid yet, or of a key that
     C2PA does not know.
     """
-    chain = parse_chain(_read(path, "certificate"), str(path))
+    chain = parse_chain(read_file(path, "certificate"), str(path))
     algorithm_of(chain[0].public_key())
     _check_time(chain[0], path)
     return chain
 
 
 def _private_key(path: Path, passphrase: str | None) -> PrivateKey:
-    data = _read(path, "key")
+    data = read_file(path, "key")
     locked = b"ENCRYPTED" in data
     if locked and not passphrase:
         raise KeyInvalid(f"The key in {path} is locked by a passphrase.", hint=f"Set {PASSPHRASE}.")
@@ -102,7 +102,8 @@ def _private_key(path: Path, passphrase: str | None) -> PrivateKey:
     return private
 
 
-def _read(path: Path, what: str) -> bytes:
+def read_file(path: Path, what: str) -> bytes:
+    """Bytes of a signing ``what`` (certificate or key). Raises KeyInvalid, saying what to do."""
     try:
         return path.read_bytes()
     except FileNotFoundError as error:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from guard.provenance.manifest import CREATED_LABELS
+from guard.provenance.pki import key_usage
 from guard.provenance.trust import CLAIM_SIGNER_USAGES, TrustList
 
 if TYPE_CHECKING:
@@ -35,19 +36,6 @@ _SIGNED_FOR_NOBODY = "genguard scaffold (signs for nobody)"
 _FILLER = x509.ObjectIdentifier("2.25.329800735698586629295641978511506172918")  # X.667: a UUID's
 _YEARS = timedelta(days=36500)  # it is used for as long as the process runs
 _OVERHEAD = 1088
-_USAGE = dict.fromkeys(
-    (
-        "content_commitment",
-        "key_encipherment",
-        "data_encipherment",
-        "key_agreement",
-        "key_cert_sign",
-        "crl_sign",
-        "encipher_only",
-        "decipher_only",
-    ),
-    False,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +103,7 @@ def _certificate(key: ed25519.Ed25519PrivateKey, filler: int) -> x509.Certificat
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + _YEARS)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.KeyUsage(digital_signature=True, **_USAGE), critical=True)
+        .add_extension(key_usage(("digital_signature",)), critical=True)
         .add_extension(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False
         )

@@ -27,8 +27,10 @@ _HINTS = (
 _DEFAULT_HINT = "Check GUARD_DATABASE_URL and run guard doctor."
 
 
-def unavailable(place: Place, error: BaseException) -> AuditUnavailable:
-    """The typed error for what the database said."""
+def unavailable(
+    place: Place, error: BaseException, what: str = "audit database"
+) -> AuditUnavailable:
+    """The typed error for what the database (``what`` it is for people) said."""
     cause = getattr(error, "orig", None) or error
     lines = str(cause).strip().splitlines()
     reason = place.redact(lines[0]) if lines else type(cause).__name__
@@ -39,14 +41,14 @@ def unavailable(place: Place, error: BaseException) -> AuditUnavailable:
         )
     low = reason.lower()
     hint = next((hint for words, hint in _HINTS if any(w in low for w in words)), _DEFAULT_HINT)
-    return AuditUnavailable(f"The audit database {place.name} failed: {reason}.", hint=hint)
+    return AuditUnavailable(f"The {what} {place.name} failed: {reason}.", hint=hint)
 
 
 @contextmanager
-def border(place: Place) -> Iterator[None]:
+def border(place: Place, what: str = "audit database") -> Iterator[None]:
     """Turn database and file-system errors inside into AuditUnavailable."""
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
         # A driver may quote connection parameters, so the chain is cut where there are secrets.
-        raise unavailable(place, error) from (None if place.secrets else error)
+        raise unavailable(place, error, what) from (None if place.secrets else error)

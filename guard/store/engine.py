@@ -37,7 +37,7 @@ class Store:
         self._place = place
         self._timeout = timeout_seconds
         self._pid = os.getpid()
-        self._engine = _engine(place, timeout_seconds)
+        self._engine = make_engine(place, timeout_seconds)
         self._lock: FileLock | None = None
         if place.file is not None:
             self._lock = FileLock(place.file.with_name(place.file.name + ".lock"), timeout_seconds)
@@ -149,7 +149,7 @@ def open_store(url: str, *, create: bool = True, timeout_seconds: float = 30.0) 
     place = parse_url(url)
     with border(place):
         if place.file is not None:
-            _prepare_file(place.file, create=create)
+            prepare_file(place.file, create=create)
         store = Store(place, timeout_seconds)
     try:
         store.open(create=create)
@@ -159,7 +159,7 @@ def open_store(url: str, *, create: bool = True, timeout_seconds: float = 30.0) 
     return store
 
 
-def _prepare_file(file: Path, *, create: bool) -> None:
+def prepare_file(file: Path, *, create: bool) -> None:
     """Make the file with mode 0600 before SQLite does, so that -wal and -shm inherit it."""
     if file.exists():
         return
@@ -177,7 +177,8 @@ def _prepare_file(file: Path, *, create: bool) -> None:
         os.close(folder)
 
 
-def _engine(place: Place, timeout_seconds: float) -> Engine:
+def make_engine(place: Place, timeout_seconds: float) -> Engine:
+    """Durable connections to ``place``; transactions that only read say ``guard_reads``."""
     milliseconds = max(1, round(timeout_seconds * 1000))
     if place.file is not None:
         engine = create_engine(

@@ -107,8 +107,8 @@ def replay(
 
 def _records(log: SqlAuditLog, times: Times) -> Iterator[tuple[AuditRecord, AuditRecord | None]]:
     """(started, last event) of each record; what ended it comes first, the log being read back."""
+    from guard.audit.frame import to_us
     from guard.audit.query import iterate
-    from guard.audit.record import to_us
     from guard.store.rows import Query
 
     since, until = times

@@ -78,6 +78,23 @@ class Event(StrEnum):
     ABANDONED = "abandoned"
 
 
+class Act(StrEnum):
+    """What somebody did about the log's records."""
+
+    ERASED = "erased"
+    EXPIRED = "expired"
+    DECRYPTED = "decrypted"
+    VIEWED = "viewed"
+    EXPORTED = "exported"
+    HOLD_PLACED = "hold_placed"
+    HOLD_LIFTED = "hold_lifted"
+    APPEALED = "appealed"
+    APPEAL_GRANTED = "appeal_granted"
+    APPEAL_DENIED = "appeal_denied"
+    SIGNALLED = "signalled"
+    REPORTED = "reported"
+
+
 class Origin(StrEnum):
     """Where the pixels came from; only ``generated`` is signed as made by a trained algorithm."""
 
@@ -229,12 +246,16 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the policy made of findings or scores: ``rules`` are the ids that acted."""
+    """What the policy made of findings or scores: ``rules`` are the ids that acted.
+
+    ``sensitive``: one of them is of a category of which nothing may be kept but hashes.
+    """
 
     action: Action
     rules: tuple[str, ...]
     policy_digest: str
     reasons: tuple[Reason, ...] = ()
+    sensitive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,6 +407,25 @@ class AuditRecord:
     idempotency_key: str | None = None
     reviewer: str | None = None
     software: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditAct:
+    """Something done about records, as it goes into the log beside them: no personal data.
+
+    ``act_id`` is a UUIDv7; ``who`` a line of text; ``reason`` an identifier such as
+    ``case-4711``; ``about`` the id of a record, ``subject`` a keyed pseudonym of a person (64 hex
+    digits); ``details`` are pairs of identifiers with sorted, distinct names.
+    """
+
+    act_id: str
+    act: Act
+    at: datetime
+    who: str
+    reason: str
+    about: str | None = None
+    subject: str | None = None
+    details: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

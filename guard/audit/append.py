@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from guard.audit.acts import ActLeaf
 from guard.audit.commitments import commit, new_salts
+from guard.audit.leaf import columns, to_bytes
 from guard.audit.merkle import Frontier, leaf_hash
-from guard.audit.record import Leaf, columns, fingerprints, parse, to_leaf
+from guard.audit.record import Leaf, fingerprints, parse
 from guard.audit.rules import may_follow
 from guard.errors import AuditUnavailable, DuplicateRequest, LogTampered
 from guard.store.rows import Head, LeafRow, ManifestEntry
@@ -26,7 +30,10 @@ _FACTS = (
 
 
 class Tree:
-    """The log's tree within one transaction: leaves are added, then the head moves once."""
+    """The log's tree within one transaction. Many jobs add to it; the head moves once, at the end.
+
+    ``writer`` is for what must be atomic with the leaves.
+    """
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
@@ -37,21 +44,43 @@ class Tree:
             raise _head_broken() from error
         if self._frontier.root != self._old.root:
             raise _head_broken()
+        writer.at_end(self._move_head)
 
     @property
     def log_id(self) -> str:
         """The log's name."""
         return self._old.log_id
 
+    @property
+    def size(self) -> int:
+        """How many leaves there are by now: the index of the next."""
+        return self._frontier.size
+
     def add(self, leaf: Leaf) -> LeafRow:
-        """Store the next leaf and move the head."""
+        """Store the next leaf."""
         data = to_leaf(leaf)
         row = LeafRow(self._frontier.size, data, leaf_hash(data), columns(leaf))
+        self.writer.add_leaves([row])
         self._frontier.append(row.leaf_hash)
-        new = Head(self.log_id, self._frontier.size, self._frontier.root, self._frontier.packed)
-        self.writer.append([row], self._old, new)
-        self._old = new
         return row
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """What is added inside is taken back when the block raises; the rest of it stays."""
+        size, packed = self._frontier.size, self._frontier.packed
+        try:
+            with self.writer.savepoint():
+                yield
+        except BaseException:
+            self._frontier = Frontier(size, packed)
+            raise
+
+    def _move_head(self) -> None:
+        grown = self._frontier
+        if grown.size > self._old.size:
+            self.writer.move_head(
+                self._old, Head(self.log_id, grown.size, grown.root, grown.packed)
+            )
 
 
 def _head_broken() -> LogTampered:
@@ -164,11 +193,11 @@ def receipt(log_id: str, row: LeafRow) -> AuditReceipt:
     return AuditReceipt(log_id, row.index, row.leaf_hash.hex())
 
 
-def _last_event(rows: list[LeafRow]) -> Event | None:
-    return Event(rows[-1].columns.event) if rows else None
+def _last_event(rows: list[LeafRow]) -> str | None:
+    return rows[-1].columns.event if rows else None
 
 
-def _check_order(before: Event | None, record: AuditRecord) -> None:
+def _check_order(before: str | None, record: AuditRecord) -> None:
     if not may_follow(before, record.event):
         said = "it never started" if before is None else f"its last event is '{before}'"
         raise _refused(record, said)

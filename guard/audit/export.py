@@ -11,8 +11,8 @@ import json
 from collections.abc import Iterator
 from typing import TextIO
 
+from guard.audit.frame import from_us
 from guard.audit.log import SqlAuditLog
-from guard.audit.record import from_us
 from guard.store.rows import COLUMN_NAMES, LeafRow
 
 PAGE = 1_000

@@ -9,21 +9,26 @@ import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from guard.audit.acts import Acted
 from guard.audit.append import Finish, Start, Tree
 from guard.audit.base import Similar, StoredRecord
 from guard.audit.commitments import confirms
+from guard.audit.frame import to_us
+from guard.audit.group import GroupCommit, Job
 from guard.audit.merkle import leaf_hash
-from guard.audit.record import fingerprints, parse, to_us
+from guard.audit.record import fingerprints, parse
 from guard.errors import AuditUnavailable, InvalidRequest, LogTampered, RecordNotFound
 from guard.store.fingerprint_index import FingerprintIndex
-from guard.types import AuditReceipt, AuditRecord, Event, Fingerprint
+from guard.types import AuditAct, AuditReceipt, AuditRecord, Event, Fingerprint
 
 if TYPE_CHECKING:
     from guard.store.engine import Store
     from guard.store.reader import Reader
     from guard.store.rows import LeafRow
+
+T = TypeVar("T")
 
 MARK_BYTES = 8
 REAP_AT_ONCE = 500
@@ -42,6 +47,7 @@ class SqlAuditLog:
         self._index_folder = index_folder
         self._indexes: dict[str, FingerprintIndex] = {}
         self._indexes_lock = threading.Lock()
+        self._group = GroupCommit(store)
 
     @property
     def log_id(self) -> str:
@@ -83,14 +89,29 @@ class SqlAuditLog:
         """
         return self._apply(Finish(record, manifest, blocks), set(Event) - {Event.STARTED})
 
+    def act(self, act: AuditAct) -> AuditReceipt:
+        """Record what somebody did about the log's records; durable on return.
+
+        Raises RecordNotFound when it is about a record that the log does not hold,
+        AuditUnavailable when nothing could be recorded.
+        """
+        with self.store.write() as writer:
+            return Acted(act).apply(Tree(writer))
+
+    def run(self, job: Job[T]) -> T:
+        """Apply a change of the log together with those of other callers; durable on return.
+
+        Raises what the job raises, and AuditUnavailable when it could not be written in time.
+        """
+        return self._group.run(job)
+
     def _apply(self, job: Start | Finish, allowed: set[Event]) -> AuditReceipt:
         if job.record.event not in allowed:
             raise AuditUnavailable(
                 f"'{job.record.event}' is not an event for {type(job).__name__.lower()}().",
                 hint="Records begin with start() and go on with finish().",
             )
-        with self.store.write() as writer:
-            return job.apply(Tree(writer))
+        return self.run(job)
 
     def reap(self, older_than: timedelta) -> tuple[AuditReceipt, ...]:
         """Close as abandoned every record that started so long ago and never ended.

@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from guard.audit import acts as act_leaves
 from guard.audit.append import receipt
+from guard.audit.frame import from_us, to_us
 from guard.audit.log import SqlAuditLog
-from guard.audit.record import Leaf, from_us, parse, to_us
+from guard.audit.record import Leaf, parse
 from guard.errors import RecordNotFound
 from guard.store.rows import LeafRow, Query
-from guard.types import AuditReceipt, AuditRecord, Event, Stage
+from guard.types import Act, AuditAct, AuditReceipt, AuditRecord, Event, Stage
 
 PAGE = 500
 """Rows fetched at once: bounds memory and the time a read transaction lives."""
@@ -28,6 +30,18 @@ class Entry:
     record: AuditRecord
     receipt: AuditReceipt
     manifest_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActEntry:
+    """One act as the log holds it."""
+
+    index: int
+    act: AuditAct
+    receipt: AuditReceipt
+
+
+RECORD_EVENTS = tuple(one.value for one in Event)
 
 
 def to_entry(log_id: str, row: LeafRow) -> Entry:
@@ -64,28 +78,62 @@ def list_records(  # noqa: PLR0913 - one argument for each way to narrow
         rule=rule,
         category=category,
         tenant=tenant,
+        events=RECORD_EVENTS,
     )
     return list(islice(iterate(log, query), limit))
 
 
 def iterate(log: SqlAuditLog, query: Query) -> Iterator[Entry]:
     """Every entry that matches, newest first, in bounded memory."""
+    for row in _rows(log, query):
+        yield to_entry(log.log_id, row)
+
+
+def _rows(log: SqlAuditLog, query: Query) -> Iterator[LeafRow]:
     before: int | None = None
     while True:
         with log.store.read() as reader:
             rows = reader.search(query, before=before, limit=PAGE)
-        for row in rows:
-            yield to_entry(log.log_id, row)
+        yield from rows
         if len(rows) < PAGE:
             return
         before = rows[-1].index
+
+
+def acts(  # noqa: PLR0913 - one argument for each way to narrow
+    log: SqlAuditLog,
+    *,
+    act: Act | None = None,
+    about: str | None = None,
+    subject: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 100,
+) -> list[ActEntry]:
+    """The newest ``limit`` acts that match, newest first.
+
+    ``about`` is a record's id, ``subject`` a person's pseudonym. Raises LogTampered when a leaf is
+    not what was written.
+    """
+    query = Query(
+        since_us=None if since is None else to_us(since),
+        until_us=None if until is None else to_us(until),
+        about=about,
+        subject=subject,
+        events=tuple(one.value for one in Act) if act is None else (act.value,),
+    )
+    rows = islice(_rows(log, query), limit)
+    return [
+        ActEntry(row.index, act_leaves.parse(row.leaf).act, receipt(log.log_id, row))
+        for row in rows
+    ]
 
 
 def show(log: SqlAuditLog, record_id: str) -> tuple[Entry, ...]:
     """Every event of a record, in order. Raises RecordNotFound."""
     with log.store.read() as reader:
         rows = reader.events(record_id)
-    if not rows:
+    if not rows or rows[0].columns.event in act_leaves.NAMES:
         raise RecordNotFound(
             f"The log holds no record {record_id}.",
             hint="List what there is with: guard audit list",
@@ -96,7 +144,7 @@ def show(log: SqlAuditLog, record_id: str) -> tuple[Entry, ...]:
 def stats(log: SqlAuditLog) -> dict[str, Any]:
     """Counts of events: in all, by event, stage, rule, policy, model and day (UTC)."""
     with log.store.read() as reader:
-        events = dict(reader.counts("event"))
+        events = {name: count for name, count in reader.counts("event") if name in RECORD_EVENTS}
         by = {name: _named(reader.counts(name)) for name in ("stage", "policy", "model", "tenant")}
         rules: Counter[str] = Counter()
         for lines, count in reader.counts("rules"):

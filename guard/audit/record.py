@@ -1,41 +1,21 @@
 """The leaf: an audit record as canonical bytes, and back.
 
-A leaf is RFC 8785 JSON with ``"v":1`` and the id of its log. Fields that are None or empty are
-left out. The format of version 1 is frozen: a test holds golden bytes. What is not an identifier
-does not fit: rules, reasons, stages and categories are checked for their shape, so that no
-sentence, and with it no prompt, can slip in.
+What is not an identifier does not fit: rules, reasons, stages and categories are checked for their
+shape, so that no sentence, and with it no prompt, can slip in.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from guard.audit.canonical import canonical_json
-from guard.errors import AuditUnavailable, LogTampered
+from guard.audit.frame import frame, time_text, to_us, unframe
+from guard.audit.shapes import DIGEST, HEX, check_identifier, check_shape, check_text
 from guard.store.rows import LeafColumns
 from guard.types import Action, AuditRecord, Event, Fingerprint, Mark, Origin, Score, Stage
-
-VERSION = 1
-MAX_LEAF_BYTES = 64 * 1024
-"""A leaf stays a message, not a file: proofs carry it, and auditors read it."""
-
-MAX_TEXT = 500
-"""For names that others choose (model, tenant, reviewer, key): longer ones are no names."""
-
-_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+@-]{0,199}")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_HEX = re.compile(r"(?:[0-9a-f]{2})+")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-
-_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, AuditUnavailable)
 
 _TEXTS = ("tenant", "policy", "policy_digest", "model", "media_type", "manifest_label")
 _MORE_TEXTS = (
@@ -58,23 +38,12 @@ def to_leaf(leaf: Leaf) -> bytes:
 
     Raises AuditUnavailable when the record cannot be recorded as it is: nothing may leave then.
     """
-    record = leaf.record
-    try:
-        _check(record)
-        plain = {"v": VERSION, "log": leaf.log_id, "manifest_sha256": leaf.manifest_sha256}
-        plain |= _plain(record)
-        data = canonical_json({key: value for key, value in plain.items() if value or value == 0})
-    except (ValueError, TypeError, AttributeError) as error:
-        raise AuditUnavailable(
-            f"The record cannot be written: {error}.",
-            hint="This is a bug in the caller; nothing was recorded, and nothing may be released.",
-        ) from error
-    if len(data) > MAX_LEAF_BYTES:
-        raise AuditUnavailable(
-            f"The record has {len(data):,} bytes; the limit is {MAX_LEAF_BYTES:,}.",
-            hint="Fewer scores or rules; texts do not belong into the record.",
-        )
-    return data
+
+    def plain() -> dict[str, Any]:
+        _check(leaf.record)
+        return {"manifest_sha256": leaf.manifest_sha256} | _plain(leaf.record)
+
+    return frame(leaf.log_id, plain)
 
 
 def parse(data: bytes) -> Leaf:
@@ -82,40 +51,12 @@ def parse(data: bytes) -> Leaf:
 
     Raises LogTampered unless ``data`` is exactly what :func:`to_leaf` would have written.
     """
-    try:
-        plain = json.loads(data)
-        if plain.pop("v") != VERSION:
-            raise ValueError("unknown version")
-        leaf = Leaf(
-            manifest_sha256=plain.pop("manifest_sha256", None),
-            log_id=plain.pop("log"),
-            record=_record(plain),
-        )
-        again = to_leaf(leaf)
-    except _UNREADABLE as error:
-        raise _broken() from error
-    if again != data:
-        raise _broken()
-    return leaf
 
+    def read(log_id: str, plain: dict[str, Any]) -> Leaf:
+        manifest_sha256 = plain.pop("manifest_sha256", None)
+        return Leaf(_record(plain), log_id, manifest_sha256)
 
-def _broken() -> LogTampered:
-    return LogTampered(
-        "A record of the audit log is not what was written.",
-        hint="Run guard audit verify to learn which, and compare with a backup.",
-    )
-
-
-def to_us(at: datetime) -> int:
-    """Microseconds since 1970 UTC. Raises ValueError for a time without a zone."""
-    if at.tzinfo is None:
-        raise ValueError("the time has no zone")
-    return (at - _EPOCH) // _MICROSECOND
-
-
-def from_us(at_us: int) -> datetime:
-    """The aware UTC time."""
-    return _EPOCH + at_us * _MICROSECOND
+    return unframe(data, read, to_leaf)
 
 
 def fingerprints(record: AuditRecord) -> tuple[Fingerprint, ...]:
@@ -158,7 +99,7 @@ def _plain(record: AuditRecord) -> dict[str, Any]:
     plain: dict[str, Any] = {name: getattr(record, name) for name in (*_TEXTS, *_MORE_TEXTS)}
     plain |= {name: getattr(record, name) for name in _DIGESTS}
     plain |= {"record_id": record.record_id, "event": record.event.value}
-    plain |= {"at": from_us(to_us(record.at)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+    plain |= {"at": time_text(record.at)}
     plain |= {"origin": record.origin.value, "action": record.action and record.action.value}
     plain |= {"stage": record.stage and record.stage.value}
     plain |= {"rules": list(record.rules), "reasons": list(record.reasons)}
@@ -230,40 +171,27 @@ def _check(record: AuditRecord) -> None:
     if str(UUID(record.record_id)) != record.record_id:
         raise ValueError("the record id is not a UUID in its usual form")
     for name in (*_TEXTS, *_MORE_TEXTS):
-        _check_text(name, getattr(record, name))
+        check_text(name, getattr(record, name))
     for name in _DIGESTS:
-        _check_shape(name, getattr(record, name), _DIGEST, "a SHA-256 in hex")
+        check_shape(name, getattr(record, name), DIGEST, "a SHA-256 in hex")
     for name in ("rules", "reasons"):
         for item in getattr(record, name):
-            _check_shape(name, item, _IDENTIFIER, "an identifier")
+            check_identifier(name, item)
     for score in record.scores:
-        _check_shape("category", score.category, _IDENTIFIER, "an identifier")
-        _check_text("detector", score.detector)
-        _check_text("model digest", score.model_digest)
+        check_identifier("category", score.category)
+        check_text("detector", score.detector)
+        check_text("model digest", score.model_digest)
     if record.mark is not None:
-        _check_text("mark method", record.mark.method)
-        _check_shape("mark", record.mark.payload, _HEX, "lower-case hex")
+        check_text("mark method", record.mark.method)
+        check_shape("mark", record.mark.payload, HEX, "lower-case hex")
         for item in record.mark.survived:
-            _check_shape("survived damage", item, _IDENTIFIER, "an identifier")
+            check_identifier("survived damage", item)
     _check_fingerprints(fingerprints(record))
 
 
 def _check_fingerprints(prints: tuple[Fingerprint, ...]) -> None:
     for one in prints:
-        _check_text("fingerprint algorithm", one.algorithm)
-        _check_shape("fingerprint", one.bits, _HEX, "lower-case hex")
+        check_text("fingerprint algorithm", one.algorithm)
+        check_shape("fingerprint", one.bits, HEX, "lower-case hex")
     if len({one.algorithm for one in prints}) < len(prints):
         raise ValueError("two fingerprints are of one algorithm")
-
-
-def _check_text(name: str, text: str | None) -> None:
-    if text is None:
-        return
-    if not isinstance(text, str) or len(text) > MAX_TEXT or _CONTROL.search(text):
-        raise ValueError(f"the {name} is not a line of at most {MAX_TEXT} characters")
-
-
-def _check_shape(name: str, text: str | None, shape: re.Pattern[str], what: str) -> None:
-    # The value itself stays out of the message: it may be the very text that must not be kept.
-    if text is not None and (not isinstance(text, str) or not shape.fullmatch(text)):
-        raise ValueError(f"the {name} is not {what}")

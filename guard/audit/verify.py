@@ -18,13 +18,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from guard.audit.kept import KeptBeside
+from guard.audit.leaf import columns, parse
 from guard.audit.log import SqlAuditLog
 from guard.audit.merkle import Frontier, leaf_hash
-from guard.audit.record import columns, parse
+from guard.audit.record import Leaf
 from guard.audit.rules import may_follow
 from guard.errors import LogTampered
 from guard.store.rows import COLUMN_NAMES, Head, LeafRow
-from guard.types import AuditRecord, Event
+from guard.types import AuditRecord
 
 if TYPE_CHECKING:
     from guard.store.engine import Store
@@ -158,13 +159,13 @@ class _Blocks:
 def _check_row(
     row: LeafRow, place: int, log_id: str, found: _Findings
 ) -> tuple[AuditRecord, int] | None:
-    """The record that a row holds, and its index."""
+    """The record that a row holds, if it is one's, and the row's index."""
     if row.index != place:
         found.add(f"Row {row.index:,} stands where row {place:,} should.", min(place, row.index))
     if leaf_hash(row.leaf) != row.leaf_hash:
         found.add(f"Row {row.index:,}: the leaf does not have its hash.", row.index)
     try:
-        leaf = parse(row.leaf)
+        leaf = parse(row)
     except LogTampered:
         found.add(f"Row {row.index:,}: the leaf is not a record.", row.index)
         return None
@@ -174,7 +175,7 @@ def _check_row(
     wrong = [name for name in COLUMN_NAMES if getattr(derived, name) != getattr(row.columns, name)]
     if wrong:
         found.add(f"Row {row.index:,}: not what the leaf says: {', '.join(wrong)}.", row.index)
-    return leaf.record, row.index
+    return (leaf.record, row.index) if isinstance(leaf, Leaf) else None
 
 
 def _check_noted(frontier: Frontier, expected: tuple[int, str] | None, found: _Findings) -> None:
@@ -202,17 +203,14 @@ def _check_order(store: Store, size: int, found: _Findings) -> None:
                 last = None
             if index < size:
                 seen += 1
-                if event not in _EVENTS or not may_follow(last, Event(event)):
+                if not may_follow(last, event):
                     found.add(f"Row {index:,}: '{event}' cannot follow '{last}'.", index)
-                last = Event(event) if event in _EVENTS else None
+                last = event
             after = (record_id, index)
         if len(rows) < CHUNK:
             break
     if seen != size and not found.problems:
         found.add("The index over the records does not hold every row.")
-
-
-_EVENTS = frozenset(Event)
 
 
 def _check_lookups(store: Store, size: int, found: _Findings) -> None:

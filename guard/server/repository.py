@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from guard.audit.base import StoredRecord
+from guard.audit.frame import to_us
 from guard.audit.log import SqlAuditLog
-from guard.audit.record import to_us
 from guard.image.blocks import read
 from guard.image.decode import decode
 from guard.image.fingerprint import ALGORITHM as PDQ

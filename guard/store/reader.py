@@ -297,9 +297,12 @@ _DAY_US = 86_400_000_000
 def _narrow(statement: Select[Any], query: Query) -> Select[Any]:
     equal = {"event": query.event, "record_id": query.record_id}
     equal |= {"stage": query.stage, "tenant": query.tenant}
+    equal |= {"about": query.about, "subject": query.subject}
     for name, value in equal.items():
         if value is not None:
             statement = statement.where(LEAF.c[name] == value)
+    if query.events:
+        statement = statement.where(LEAF.c.event.in_(query.events))
     for name, item in (("rules", query.rule), ("categories", query.category)):
         if item is not None:
             statement = statement.where(LEAF.c[name].contains(f"\n{item}\n", autoescape=True))

@@ -25,7 +25,9 @@ class LeafColumns:
     """What is stored beside a leaf so that it can be searched: all of it derives from the leaf.
 
     ``at_us`` counts microseconds since 1970 UTC. ``rules`` and ``categories`` hold one item a
-    line, each line closed by a newline and the whole opened by one, or nothing.
+    line, each line closed by a newline and the whole opened by one, or nothing. The row of an act
+    has the act's id and name as ``record_id`` and ``event``; ``about`` and ``subject`` say whom or
+    what it concerns.
     """
 
     record_id: str
@@ -46,6 +48,8 @@ class LeafColumns:
     manifest_sha256: str | None
     idempotency_key: str | None
     reviewer: str | None
+    about: str | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,10 @@ class ManifestEntry:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which rows are wanted; None does not narrow. Times in microseconds since 1970 UTC."""
+    """Which rows are wanted; None does not narrow. Times in microseconds since 1970 UTC.
+
+    ``events`` are names of events and acts, any of which will do.
+    """
 
     since_us: int | None = None
     until_us: int | None = None
@@ -113,6 +120,9 @@ class Query:
     rule: str | None = None
     category: str | None = None
     tenant: str | None = None
+    about: str | None = None
+    subject: str | None = None
+    events: tuple[str, ...] = ()
 
 
 COLUMN_NAMES = tuple(field.name for field in dataclasses.fields(LeafColumns))

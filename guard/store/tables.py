@@ -6,7 +6,7 @@ audit room, and the database's own constraints and triggers are the second fence
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Index, LargeBinary, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Index, LargeBinary, Table, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 
@@ -20,6 +20,18 @@ class AuditLeaf(SQLModel, table=True):
         Index("ix_audit_leaf_event", "event", "at_us"),
         Index("ix_audit_leaf_at", "at_us"),
         Index("ix_audit_leaf_tenant", "tenant", "at_us"),
+        Index(
+            "ix_audit_leaf_about",
+            "about",
+            sqlite_where=text("about IS NOT NULL"),
+            postgresql_where=text("about IS NOT NULL"),
+        ),
+        Index(
+            "ix_audit_leaf_subject",
+            "subject",
+            sqlite_where=text("subject IS NOT NULL"),
+            postgresql_where=text("subject IS NOT NULL"),
+        ),
     )
 
     log_id: str = Field(primary_key=True, sa_type=Text)
@@ -46,6 +58,8 @@ class AuditLeaf(SQLModel, table=True):
     manifest_sha256: str | None = Field(default=None, sa_type=Text)
     idempotency_key: str | None = Field(default=None, sa_type=Text)
     reviewer: str | None = Field(default=None, sa_type=Text)
+    about: str | None = Field(default=None, sa_type=Text)
+    subject: str | None = Field(default=None, sa_type=Text)
 
 
 class AuditHead(SQLModel, table=True):

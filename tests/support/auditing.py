@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,7 +15,8 @@ from uuid6 import uuid7
 import guard.store.migrations.versions.r0001_first_tables
 import guard.store.migrations.versions.r0002_own_lists
 import guard.store.migrations.versions.r0003_picture_blocks
-import guard.store.migrations.versions.r0004_manifest_repository  # noqa: F401
+import guard.store.migrations.versions.r0004_manifest_repository
+import guard.store.migrations.versions.r0005_acts  # noqa: F401
 from guard.audit.log import SqlAuditLog
 from guard.types import (
     Action,
@@ -98,3 +100,10 @@ def fresh_postgres() -> Iterator[str]:
     finally:
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f'DROP SCHEMA "{name}" CASCADE')
+
+
+def without_acts(connection: sqlite3.Connection) -> None:
+    """Undo the step that lets the log hold acts."""
+    for name in ("about", "subject"):
+        connection.execute(f"DROP INDEX ix_audit_leaf_{name}")
+        connection.execute(f"ALTER TABLE audit_leaf DROP COLUMN {name}")

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.audit.record import MAX_LEAF_BYTES, Leaf, columns, from_us, parse, to_leaf, to_us
+from guard.audit.frame import MAX_LEAF_BYTES, from_us, to_us
+from guard.audit.record import Leaf, columns, parse, to_leaf
 from guard.errors import AuditUnavailable, LogTampered
 from guard.types import Action, AuditRecord, Event, Fingerprint, Mark, Origin, Score, Stage
 from tests.support.auditing import pictured, started

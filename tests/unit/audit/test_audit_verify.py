@@ -185,7 +185,7 @@ def test_rows_beyond_the_head_are_found(filled: SqlAuditLog, vandal: Vandal) -> 
     vandal(
         "INSERT INTO audit_leaf SELECT log_id, 10, leaf, leaf_hash, record_id, 'failed', at_us, "
         "origin, tenant, action, stage, rules, categories, policy, policy_digest, model, mark, "
-        "fingerprint, asset_sha256, manifest_sha256, idempotency_key, reviewer "
+        "fingerprint, asset_sha256, manifest_sha256, idempotency_key, reviewer, about, subject "
         "FROM audit_leaf WHERE leaf_index = 9"
     )
     check = verify_log(filled)

@@ -13,7 +13,7 @@ from guard.errors import AuditUnavailable, LogTampered
 from guard.store.engine import Store, open_store
 from guard.store.rows import ManifestEntry
 from guard.types import Fingerprint
-from tests.support.auditing import write_released
+from tests.support.auditing import without_acts, write_released
 
 _ONE_MORE = (
     "INSERT INTO picture_fingerprint SELECT record_id, leaf_index, 'x', zeroblob(32) "
@@ -25,6 +25,7 @@ ISCC = Fingerprint("io.iscc.v0", "5a" * 32)
 def as_of_step_three(database: Path) -> None:
     """The tables as they were before the repository."""
     with sqlite3.connect(database) as raw:
+        without_acts(raw)
         raw.executescript(
             """
             DROP TABLE manifest_entry;

@@ -16,7 +16,7 @@ from guard.store.migrate import REVISION
 _SAME_EVENT_AT_A_NEW_PLACE = (
     "INSERT OR REPLACE INTO audit_leaf SELECT log_id, 2, leaf, leaf_hash, record_id, event, "
     "at_us, origin, tenant, action, stage, rules, categories, policy, policy_digest, model, "
-    "mark, fingerprint, asset_sha256, manifest_sha256, idempotency_key, reviewer "
+    "mark, fingerprint, asset_sha256, manifest_sha256, idempotency_key, reviewer, about, subject "
     "FROM audit_leaf WHERE leaf_index = 0"
 )
 

@@ -56,9 +56,9 @@ class Tree:
         """How many leaves there are by now: the index of the next."""
         return self._frontier.size
 
-    def add(self, leaf: Leaf) -> LeafRow:
+    def add(self, leaf: Leaf | ActLeaf) -> LeafRow:
         """Store the next leaf."""
-        data = to_leaf(leaf)
+        data = to_bytes(leaf)
         row = LeafRow(self._frontier.size, data, leaf_hash(data), columns(leaf))
         self.writer.add_leaves([row])
         self._frontier.append(row.leaf_hash)

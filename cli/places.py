@@ -8,7 +8,9 @@ from typing import Any
 from guard.errors import PolicyInvalid
 from guard.policy.load import read_document
 
-LISTS_OF_RULES = ("prompt_rules", "semantic_rules", "combinations", "output_rules")
+LISTS_OF_RULES = (
+    "prompt_rules", "semantic_rules", "combinations", "output_rules", "picture_combinations",
+)  # fmt: skip
 
 
 def rule_lines(policy: str | Path) -> dict[str, str]:

@@ -83,8 +83,7 @@ def lint(run: Run, name: NameArgument = None) -> Exit:
         )
         return Exit.CONFIGURATION
     ok = all(one["level"] != ERROR for one in found)
-    rules = (*policy.prompt_rules, *policy.semantic_rules, *policy.combinations)
-    count = len(rules) + len(policy.output_rules)
+    count = len(policy.rules)
     state = "[bold green]valid[/]" if ok else "[bold red]invalid[/]"
     run.out.emit(
         {"policy": chosen, "ok": ok, "digest": policy.digest, "rules": count, "problems": found},

@@ -5,7 +5,8 @@ Rules of the house:
 1. The severest action wins.
 2. A finding acts under its own rule when its score reaches the rule's threshold; findings of a
    rule whose action is ``allow`` only count in combinations. A semantic rule has two thresholds.
-3. A combination acts when each of its categories has a finding at its (lower) threshold.
+3. A combination acts when each of its categories has a finding at its (lower) threshold; one that
+   looks at the picture, too, counts scores and the prompt's findings.
 4. A user is told category, message and hint of what brought the severest action about, never
    the term that matched; a block that also speaks of a review would only confuse.
 5. What cannot be judged is an error: a rule or score that cannot be, a required detector
@@ -18,11 +19,18 @@ import math
 from collections.abc import Iterable, Sequence
 
 from guard.errors import DetectorUnavailable, StageMisbehaved
-from guard.policy.model import CombinationRule, OutputRule, Policy, PromptRule, SemanticRule
+from guard.policy.model import (
+    CombinationRule,
+    OutputRule,
+    PictureCombination,
+    Policy,
+    PromptRule,
+    Rule,
+    SemanticRule,
+)
 from guard.types import Action, Decision, Finding, Reason, Score, worst
 
-_Rule = PromptRule | SemanticRule | CombinationRule | OutputRule
-_Acted = tuple[Action, _Rule]
+_Acted = tuple[Action, Rule]
 
 
 def decide_prompt(policy: Policy, findings: Sequence[Finding]) -> Decision:
@@ -48,8 +56,10 @@ def decide_prompt(policy: Policy, findings: Sequence[Finding]) -> Decision:
     return _decision(policy, acted)
 
 
-def decide_output(policy: Policy, scores: Sequence[Score]) -> Decision:
-    """The decision about a picture's scores.
+def decide_output(
+    policy: Policy, scores: Sequence[Score], findings: Sequence[Finding] = ()
+) -> Decision:
+    """The decision about a picture's scores; ``findings`` are those of its prompt, if it has one.
 
     Raises DetectorUnavailable when a required detector gave no score, or none for a category
     that a rule asks it about; StageMisbehaved for a value that is no number in 0–1.
@@ -63,6 +73,8 @@ def decide_output(policy: Policy, scores: Sequence[Score]) -> Decision:
     for rule in policy.output_rules:
         value = _rule_value(policy, rule, scores)
         acted.append((rule.action(value), rule))
+    together = [one for one in policy.picture_combinations if _seen(policy, one, scores, findings)]
+    acted += [(one.action, one) for one in together]
     return _decision(policy, acted)
 
 
@@ -77,6 +89,19 @@ def _meant(rule: SemanticRule, findings: Sequence[Finding]) -> Action:
 def _combination_acts(combination: CombinationRule, findings: Sequence[Finding]) -> bool:
     strong = {one.category for one in findings if one.score >= combination.threshold}
     return strong.issuperset(combination.all_of)
+
+
+def _seen(
+    policy: Policy, one: PictureCombination, scores: Sequence[Score], findings: Sequence[Finding]
+) -> bool:
+    """Whether everything that a combination asks for is in the picture and its prompt."""
+    said = {f.category for f in findings if f.score >= one.prompt_threshold}
+    shown = {
+        rule.category
+        for rule in policy.output_rules
+        if _rule_value(policy, rule, scores) >= one.threshold
+    }
+    return said.issuperset(one.prompt) and shown.issuperset(one.picture)
 
 
 def _rule_value(policy: Policy, rule: OutputRule, scores: Sequence[Score]) -> float:
@@ -125,8 +150,9 @@ def _decision(policy: Policy, acted: list[_Acted]) -> Decision:
         rules=tuple(rule.id for _, rule in loud),
         policy_digest=policy.digest,
         reasons=tuple(dict.fromkeys(_reason(rule) for action, rule in loud if action is severest)),
+        sensitive=any(rule.category in policy.sensitive.categories for _, rule in loud),
     )
 
 
-def _reason(rule: _Rule) -> Reason:
+def _reason(rule: Rule) -> Reason:
     return Reason(code=rule.category, message=f"{rule.message} {rule.hint}".strip())

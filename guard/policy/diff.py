@@ -16,6 +16,8 @@ KEYS: Final = {
     "semantic_rules": ("id",),
     "combinations": ("id",),
     "output_rules": ("id",),
+    "picture_combinations": ("id",),
+    "signals": ("id",),
     "own_lists": ("kind", "source"),
 }
 """Parts of a policy that are lists of named things, and what names one."""

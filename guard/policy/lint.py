@@ -73,6 +73,7 @@ def _missing(
 def _unreachable(policy: Policy, known: Known) -> Iterator[Problem]:
     """Rules that no entry reaches, and silent rules that nothing listens to."""
     combined = {category for one in policy.combinations for category in one.all_of}
+    combined |= {category for one in policy.picture_combinations for category in one.prompt}
     fed = {own.rule for own in policy.own_lists if own.kind is ListKind.DENY}
     for position, rule in enumerate(policy.prompt_rules):
         path: _Path = ("prompt_rules", position)

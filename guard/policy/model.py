@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -141,6 +142,36 @@ class OutputRule(_Graded):
     detectors: tuple[str, ...] = Field(min_length=1)
 
 
+class PictureCombination(_Strict):
+    """A picture that means more together with its prompt, or with what else is seen in it.
+
+    ``prompt`` names categories of prompt findings, each with a finding at ``prompt_threshold``;
+    ``picture`` categories of output rules, each with a score of their detectors at ``threshold``.
+    All of them must be there. Thresholds may be lower than where each acts alone. A picture that
+    was handed in without a prompt has no prompt findings.
+    """
+
+    id: Identifier
+    category: Identifier
+    prompt: tuple[Identifier, ...] = ()
+    picture: tuple[Identifier, ...] = Field(min_length=1)
+    action: Action
+    message: str
+    hint: str = ""
+    prompt_threshold: Threshold = 0.3
+    threshold: Threshold = 0.3
+
+    @model_validator(mode="after")
+    def _several(self) -> Self:
+        if len(self.prompt) + len(self.picture) < 2:
+            raise ValueError("a combination needs two categories; for one write an output rule")
+        return self
+
+
+Rule = PromptRule | SemanticRule | CombinationRule | OutputRule | PictureCombination
+"""Whatever can act."""
+
+
 class Concept(_Strict):
     """A zero-shot concept for CLIP, in plain words, against ``neutral`` prompts."""
 
@@ -201,6 +232,48 @@ class Retention(_Strict):
     held_days: int = Field(default=30, ge=1, le=3650)
 
 
+class Sensitive(_Strict):
+    """What must not exist as a picture, such as minors in anything sexual.
+
+    A block in one of ``categories`` keeps hashes only, places a legal hold on the record and puts
+    ``report.required`` into the outbox. ``fingerprint``: whether the perceptual fingerprint (PDQ)
+    of a picture is among the hashes. Rules of these categories can only block: what is held for
+    review is kept.
+    """
+
+    categories: tuple[Identifier, ...] = ()
+    fingerprint: bool = True
+
+
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+
+LONGEST_WINDOW = timedelta(days=90)
+"""Blocks are remembered for signals no longer than that."""
+
+
+class Signal(_Strict):
+    """How many blocks of one user, ``within`` what time (``30m``, ``24h``, ``7d``), are a signal.
+
+    ``categories`` narrows which blocks count; empty: all. One signal a user and window at most.
+    """
+
+    id: Identifier
+    blocks: int = Field(ge=2, le=10_000)
+    within: str = Field(pattern=r"^[1-9]\d{0,4}[mhd]$")
+    categories: tuple[Identifier, ...] = ()
+
+    @property
+    def window(self) -> timedelta:
+        """``within`` as a span of time."""
+        return int(self.within[:-1]) * _UNITS[self.within[-1]]
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.window > LONGEST_WINDOW:
+            raise ValueError(f"'within' is at most {LONGEST_WINDOW.days}d")
+        return self
+
+
 class Policy(_Strict):
     """A whole policy."""
 
@@ -216,6 +289,9 @@ class Policy(_Strict):
     semantic: Literal["embedding", "hashed", "off"] = "embedding"
     semantic_rules: tuple[SemanticRule, ...] = ()
     output_rules: tuple[OutputRule, ...] = ()
+    picture_combinations: tuple[PictureCombination, ...] = ()
+    sensitive: Sensitive = Sensitive()
+    signals: tuple[Signal, ...] = ()
     required_detectors: tuple[str, ...] = ("opennsfw",)
     clip: ClipSettings | None = None
     watermark: WatermarkSettings = WatermarkSettings()
@@ -224,13 +300,17 @@ class Policy(_Strict):
 
     _folder: Path = PrivateAttr(default_factory=Path)
 
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Every rule, in the order of the file's parts."""
+        return (
+            *self.prompt_rules, *self.semantic_rules, *self.combinations, *self.output_rules,
+            *self.picture_combinations,
+        )  # fmt: skip
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        rules: tuple[PromptRule | SemanticRule | CombinationRule | OutputRule, ...]
-        rules = (
-            *self.prompt_rules, *self.semantic_rules, *self.combinations, *self.output_rules
-        )  # fmt: skip
-        ids = [rule.id for rule in rules]
+        ids = [rule.id for rule in self.rules]
         twice = sorted({one for one in ids if ids.count(one) > 1})
         if twice:
             raise ValueError(f"rule ids must be unique; used twice: {', '.join(twice)}")
@@ -243,6 +323,9 @@ class Policy(_Strict):
                     f"combination '{combination.id}' names categories that no prompt rule has: "
                     + ", ".join(missing)
                 )
+        _check_pictures(self, known)
+        _check_sensitive(self)
+        _check_signals(self)
         acting = {rule.id for rule in self.prompt_rules}
         fed = {own.rule for own in self.own_lists}
         for rule in self.prompt_rules:
@@ -280,3 +363,46 @@ class Policy(_Strict):
         plain = self.model_dump(mode="json")
         canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _check_pictures(policy: Policy, prompts: set[str]) -> None:
+    """That combinations name what rules before them find."""
+    pictures = {rule.category for rule in policy.output_rules}
+    for one in policy.picture_combinations:
+        missing = sorted((set(one.prompt) - prompts) | (set(one.picture) - pictures))
+        if missing:
+            raise ValueError(
+                f"the picture combination '{one.id}' names categories that no prompt rule or "
+                f"output rule has: {', '.join(missing)}"
+            )
+
+
+def _check_sensitive(policy: Policy) -> None:
+    """That nothing of a sensitive category can be held or let pass, and that it can be found."""
+    wanted = set(policy.sensitive.categories)
+    missing = sorted(wanted - {rule.category for rule in policy.rules})
+    if missing:
+        raise ValueError(f"no rule has the sensitive category {', '.join(missing)}")
+    for rule in policy.rules:
+        if rule.category not in wanted:
+            continue
+        graded = isinstance(rule, _Graded)
+        only = rule.review is None if isinstance(rule, _Graded) else rule.action is Action.BLOCK
+        if not only:
+            raise ValueError(
+                f"the rule '{rule.id}' is of the sensitive category '{rule.category}' and may "
+                + ("have no 'review'" if graded else "only block")
+            )
+
+
+def _check_signals(policy: Policy) -> None:
+    ids = [one.id for one in policy.signals]
+    if len(set(ids)) < len(ids):
+        raise ValueError("two signals have the same id")
+    known = {rule.category for rule in policy.rules}
+    for one in policy.signals:
+        missing = sorted(set(one.categories) - known)
+        if missing:
+            raise ValueError(
+                f"the signal '{one.id}' counts categories that no rule has: {', '.join(missing)}"
+            )

@@ -140,6 +140,11 @@ def _least(policy: Policy) -> tuple[float, ...]:
     for rule in policy.semantic_rules:
         own = [value for value in (rule.review, rule.block) if value is not None]
         joint = [one.threshold for one in policy.combinations if rule.category in one.all_of]
+        joint += [
+            one.prompt_threshold
+            for one in policy.picture_combinations
+            if rule.category in one.prompt
+        ]
         answer.append(min(own + joint))
     return tuple(answer)
 

@@ -7,8 +7,10 @@ checked where the answer is used, with :func:`expect`.
 from __future__ import annotations
 
 import contextvars
+import math
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -20,6 +22,8 @@ from guard.settings import Settings
 from guard.types import Pixels, Stage
 
 T = TypeVar("T")
+
+_deadline: contextvars.ContextVar[float] = contextvars.ContextVar("_deadline", default=math.inf)
 
 SMALLEST_SIDE = 8
 """Pixels; a smaller answer is no picture."""
@@ -46,6 +50,7 @@ def run_stage(stage: Stage, seconds: float, work: Callable[[], T]) -> T:
     """
     answers: queue.SimpleQueue[tuple[bool, T | BaseException]] = queue.SimpleQueue()
     context = contextvars.copy_context()
+    context.run(_deadline.set, min(_deadline.get(), time.monotonic() + seconds))
 
     def worker() -> None:
         try:
@@ -70,6 +75,11 @@ def run_stage(stage: Stage, seconds: float, work: Callable[[], T]) -> T:
         f"The {stage.value} stage raised {type(answer).__name__}: {answer}".rstrip(": "),
         hint="See the operator's log; nothing was released.",
     ) from answer
+
+
+def seconds_left() -> float:
+    """How long the answer of the work at hand will still be waited for; infinite outside stages."""
+    return _deadline.get() - time.monotonic()
 
 
 def expect(condition: bool, stage: Stage, what: str) -> None:  # reads as a sentence

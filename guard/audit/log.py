@@ -95,8 +95,7 @@ class SqlAuditLog:
         Raises RecordNotFound when it is about a record that the log does not hold,
         AuditUnavailable when nothing could be recorded.
         """
-        with self.store.write() as writer:
-            return Acted(act).apply(Tree(writer))
+        return self.run(Acted(act))
 
     def run(self, job: Job[T]) -> T:
         """Apply a change of the log together with those of other callers; durable on return.

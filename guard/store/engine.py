@@ -11,7 +11,7 @@ import os
 import secrets
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +75,27 @@ class Store:
                 log_id = plant_head(connection, f"genguard-{secrets.token_hex(8)}")
             self._log_id = log_id
 
+    @property
+    def timeout_seconds(self) -> float:
+        """How long a writer waits for others at most."""
+        return self._timeout
+
+    def border(self) -> AbstractContextManager[None]:
+        """Errors of this database inside become AuditUnavailable, without secrets."""
+        return border(self._place)
+
     @contextmanager
-    def write(self) -> Iterator[Writer]:
+    def write(self, *, until: float | None = None) -> Iterator[Writer]:
         """A transaction that holds the head. Durable when the block ends without an exception.
 
-        Raises AuditUnavailable when the database cannot be written or the wait is too long.
+        ``until``: by ``time.monotonic()``, how long to queue for the file lock, where that is less
+        than the time limit. Raises AuditUnavailable when the database cannot be written or the
+        wait is too long.
         """
-        with border(self._place), self._exclusive() as connection:
-            yield Writer(connection, self._log_id)
+        with border(self._place), self._exclusive(until) as connection:
+            writer = Writer(connection, self._log_id)
+            yield writer
+            writer.complete()
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
@@ -93,8 +106,8 @@ class Store:
                 yield Reader(connection, self._log_id)
 
     @contextmanager
-    def _exclusive(self) -> Iterator[Connection]:
-        queue = self._lock.held() if self._lock else nullcontext()
+    def _exclusive(self, until: float | None = None) -> Iterator[Connection]:
+        queue = self._lock.held(until) if self._lock else nullcontext()
         with queue, self._connect() as connection, connection.begin():
             yield connection
 

@@ -36,12 +36,16 @@ class FileLock:
         self._threads = threading.Lock()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the lock. Raises AuditUnavailable when it is not free in time."""
+    def held(self, until: float | None = None) -> Iterator[None]:
+        """Hold the lock. Raises AuditUnavailable when it is not free in time.
+
+        ``until``: by ``time.monotonic()``, when that is sooner than the time limit.
+        """
         if self._pid != os.getpid():
             self._fresh()
-        deadline = time.monotonic() + self._timeout
-        if not self._threads.acquire(timeout=self._timeout):
+        now = time.monotonic()
+        deadline = now + self._timeout if until is None else min(now + self._timeout, until)
+        if not self._threads.acquire(timeout=max(0.0, deadline - now)):
             raise self._late()
         try:
             fd = self._open()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -32,6 +33,25 @@ def plant_head(connection: Connection, log_id: str) -> str:
 class Writer(Reader):
     """Additions within one transaction. Lives only inside ``Store.write()``."""
 
+    def __init__(self, connection: Connection, log_id: str) -> None:
+        super().__init__(connection, log_id)
+        self._endings: list[Callable[[], None]] = []
+
+    def at_end(self, work: Callable[[], None]) -> None:
+        """Have ``work`` done when everything else is, just before the transaction is committed."""
+        self._endings.append(work)
+
+    def complete(self) -> None:
+        """Do what was left for the end. Called once, by the store."""
+        for work in self._endings:
+            work()
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """What is written inside is taken back when the block raises; the transaction goes on."""
+        with self._connection.begin_nested():
+            yield
+
     def lock_head(self) -> Head:
         """The tree's state, held until the transaction ends.
 
@@ -48,7 +68,15 @@ class Writer(Reader):
 
     def append(self, rows: list[LeafRow], old: Head, new: Head) -> None:
         """Add leaves, and move the head from ``old`` to ``new`` (compare-and-swap)."""
+        self.add_leaves(rows)
+        self.move_head(old, new)
+
+    def add_leaves(self, rows: Sequence[LeafRow]) -> None:
+        """Add the next leaves. The head must follow within this transaction."""
         self._insert("audit_leaf", [self._leaf_values(row) for row in rows])
+
+    def move_head(self, old: Head, new: Head) -> None:
+        """Move the head from ``old`` to ``new`` (compare-and-swap)."""
         head = table("audit_head")
         moved = self._connection.execute(
             update(head)

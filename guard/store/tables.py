@@ -191,6 +191,106 @@ class OwnListChange(SQLModel, table=True):
     at_us: int = Field(sa_type=BigInteger)
 
 
+class VaultSubject(SQLModel, table=True):
+    """A person's pseudonym: 32 random bytes behind a keyed hash of tenant and user."""
+
+    __tablename__ = "vault_subject"
+    __table_args__ = (UniqueConstraint("subject", name="uq_vault_subject"),)
+
+    lookup: bytes = Field(primary_key=True, sa_type=LargeBinary)
+    subject: bytes = Field(sa_type=LargeBinary)
+
+
+class VaultKey(SQLModel, table=True):
+    """Whose data key this is, and of which period. The key itself is in another database."""
+
+    __tablename__ = "vault_key"
+    __table_args__ = (UniqueConstraint("subject", "period", name="uq_vault_key_subject_period"),)
+
+    key_id: bytes = Field(primary_key=True, sa_type=LargeBinary)
+    subject: bytes = Field(sa_type=LargeBinary)
+    period: str = Field(sa_type=Text)
+
+
+class VaultEntry(SQLModel, table=True):
+    """A record's personal data, encrypted: nonce, ciphertext and tag in each column."""
+
+    __tablename__ = "vault_entry"
+    __table_args__ = (
+        Index("ix_vault_entry_key", "key_id"),
+        Index("ix_vault_entry_at", "at_us", "record_id"),
+    )
+
+    record_id: str = Field(primary_key=True, sa_type=Text)
+    key_id: bytes = Field(sa_type=LargeBinary)
+    at_us: int = Field(sa_type=BigInteger)
+    prompt: bytes | None = Field(default=None, sa_type=LargeBinary)
+    negative_prompt: bytes | None = Field(default=None, sa_type=LargeBinary)
+    user_id: bytes | None = Field(default=None, sa_type=LargeBinary)
+    salts: bytes | None = Field(default=None, sa_type=LargeBinary)
+
+
+class VaultErasure(SQLModel, table=True):
+    """An erasure under way: what is to be recorded once it is done."""
+
+    __tablename__ = "vault_erasure"
+
+    erasure_id: str = Field(primary_key=True, sa_type=Text)
+    act: str = Field(sa_type=Text)
+    who: str = Field(sa_type=Text)
+    reason: str = Field(sa_type=Text)
+    at_us: int = Field(sa_type=BigInteger)
+    records: int = Field(sa_type=BigInteger)
+
+
+class VaultDoomed(SQLModel, table=True):
+    """A key, or a record's quarantined picture, that an erasure under way destroys."""
+
+    __tablename__ = "vault_doomed"
+
+    erasure_id: str = Field(primary_key=True, sa_type=Text)
+    kind: str = Field(primary_key=True, sa_type=Text)
+    item: str = Field(primary_key=True, sa_type=Text)
+
+
+class OutboxMessage(SQLModel, table=True):
+    """A message to be sent to an endpoint; ``endpoint`` is empty while nobody wants it.
+
+    ``payload`` never changes; the rest says how far its sending got.
+    """
+
+    __tablename__ = "outbox_message"
+    __table_args__ = (
+        Index("ix_outbox_message_due", "state", "endpoint", "next_us"),
+        Index("ix_outbox_message_about", "about"),
+    )
+
+    message_id: str = Field(primary_key=True, sa_type=Text)
+    endpoint: str = Field(sa_type=Text)
+    kind: str = Field(sa_type=Text)
+    about: str = Field(sa_type=Text)
+    payload: bytes = Field(sa_type=LargeBinary)
+    created_us: int = Field(sa_type=BigInteger)
+    next_us: int = Field(sa_type=BigInteger)
+    attempts: int = Field(sa_type=BigInteger)
+    state: str = Field(sa_type=Text)
+    lease_until_us: int | None = Field(default=None, sa_type=BigInteger)
+    lease_owner: str | None = Field(default=None, sa_type=Text)
+    last_error: str | None = Field(default=None, sa_type=Text)
+
+
+class SubjectBlock(SQLModel, table=True):
+    """A block of a user, by pseudonym: counted for signals and forgotten when too old."""
+
+    __tablename__ = "subject_block"
+    __table_args__ = (Index("ix_subject_block_subject", "subject", "at_us"),)
+
+    record_id: str = Field(primary_key=True, sa_type=Text)
+    subject: str = Field(sa_type=Text)
+    at_us: int = Field(sa_type=BigInteger)
+    categories: str = Field(sa_type=Text)
+
+
 def table(name: str) -> Table:
     """The Core table: statements are built on it, without a session."""
     return SQLModel.metadata.tables[name]

@@ -21,6 +21,7 @@ from guard.store.rows import (
     Salts,
 )
 from guard.store.tables import LEAF, table
+from guard.store.vault_rows import VaultReader
 
 _LEAF_COLUMNS = [LEAF.c[name] for name in ("leaf_index", "leaf", "leaf_hash", *COLUMN_NAMES)]
 
@@ -42,6 +43,11 @@ class Reader:
     def __init__(self, connection: Connection, log_id: str) -> None:
         self._connection = connection
         self._log_id = log_id
+
+    @property
+    def vault(self) -> VaultReader:
+        """Questions about what is encrypted, in the same transaction."""
+        return VaultReader(self._connection)
 
     def find_log_id(self) -> str | None:
         """The id of the one log in this database, or None when it has none yet."""

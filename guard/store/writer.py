@@ -18,6 +18,7 @@ from guard.errors import AuditUnavailable
 from guard.store.reader import Reader
 from guard.store.rows import Head, LeafRow, ListChange, ManifestEntry, Salts
 from guard.store.tables import table
+from guard.store.vault_rows import VaultWriter
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 """The root of a tree without leaves (RFC 6962, section 2.1)."""
@@ -51,6 +52,11 @@ class Writer(Reader):
         """What is written inside is taken back when the block raises; the transaction goes on."""
         with self._connection.begin_nested():
             yield
+
+    @property
+    def vault(self) -> VaultWriter:
+        """Changes of what is encrypted, in the same transaction."""
+        return VaultWriter(self._connection)
 
     def lock_head(self) -> Head:
         """The tree's state, held until the transaction ends.

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from guard.errors import LogTampered
 from guard.store import checks
+from guard.store.outbox import Outbox
 from guard.store.rows import (
     COLUMN_NAMES,
     Head,
@@ -20,6 +21,7 @@ from guard.store.rows import (
     Query,
     Salts,
 )
+from guard.store.subject_blocks import SubjectBlocks
 from guard.store.tables import LEAF, table
 from guard.store.vault_rows import VaultReader
 
@@ -48,6 +50,16 @@ class Reader:
     def vault(self) -> VaultReader:
         """Questions about what is encrypted, in the same transaction."""
         return VaultReader(self._connection)
+
+    @property
+    def outbox(self) -> Outbox:
+        """Messages that wait to be sent, or were. Only writers may change them."""
+        return Outbox(self._connection)
+
+    @property
+    def subject_blocks(self) -> SubjectBlocks:
+        """How often users were blocked lately. Only writers may change it."""
+        return SubjectBlocks(self._connection)
 
     def find_log_id(self) -> str | None:
         """The id of the one log in this database, or None when it has none yet."""

@@ -22,6 +22,8 @@
     │   ├── TimestampUnavailable    the time-stamping authority gave no time-stamp
     │   ├── RevocationUnavailable   nobody says that the signing certificate is not revoked
     │   └── AuditUnavailable    nothing could be recorded, so nothing may leave
+    │       └── VaultUnavailable    personal data cannot be put away or read: keys are missing
+    ├── LegalHold               what somebody holds for a case cannot be erased
     ├── MarkRejected            this picture cannot carry a reliable mark
     └── LogTampered             the audit log is not what was written
 
@@ -167,6 +169,18 @@ class AuditUnavailable(Unavailable):
 
     code = "audit_unavailable"
     outcomes: tuple[Any, ...] = ()
+
+
+class VaultUnavailable(AuditUnavailable):
+    """The vault's keys are missing or do not open: personal data can be neither kept nor read."""
+
+    code = "vault_unavailable"
+
+
+class LegalHold(GuardError):
+    """What is to be erased is held for a case. The message names the case."""
+
+    code = "legal_hold"
 
 
 class MarkRejected(GuardError):

@@ -22,10 +22,12 @@
     │   ├── TimestampUnavailable    the time-stamping authority gave no time-stamp
     │   ├── RevocationUnavailable   nobody says that the signing certificate is not revoked
     │   └── AuditUnavailable    nothing could be recorded, so nothing may leave
+    │       ├── CheckpointUnavailable   a checkpoint could not be published or read
     │       └── VaultUnavailable    personal data cannot be put away or read: keys are missing
     ├── LegalHold               what somebody holds for a case cannot be erased
     ├── MarkRejected            this picture cannot carry a reliable mark
     └── LogTampered             the audit log is not what was written
+        └── ProofInvalid        a checkpoint or a proof does not show what it should
 
 A *block* is not an error: it is the value :class:`guard.types.Blocked`.
 
@@ -171,6 +173,12 @@ class AuditUnavailable(Unavailable):
     outcomes: tuple[Any, ...] = ()
 
 
+class CheckpointUnavailable(AuditUnavailable):
+    """A checkpoint of the log could not be published, or what was published could not be read."""
+
+    code = "checkpoint_unavailable"
+
+
 class VaultUnavailable(AuditUnavailable):
     """The vault's keys are missing or do not open: personal data can be neither kept nor read."""
 
@@ -193,3 +201,9 @@ class LogTampered(GuardError):
     """The audit log is not what was written."""
 
     code = "log_tampered"
+
+
+class ProofInvalid(LogTampered):
+    """A checkpoint or a proof is malformed, or does not show what it should."""
+
+    code = "proof_invalid"

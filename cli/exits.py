@@ -9,6 +9,7 @@ from guard.errors import (
     GuardError,
     InvalidConfiguration,
     InvalidInput,
+    LegalHold,
     LogTampered,
     MarkRejected,
     Unavailable,
@@ -46,6 +47,7 @@ OF_ERROR: tuple[tuple[type[GuardError], Exit], ...] = (
     (Unavailable, Exit.UNAVAILABLE),
     (InvalidConfiguration, Exit.CONFIGURATION),
     (MarkRejected, Exit.FINDING),
+    (LegalHold, Exit.FINDING),
     (InvalidInput, Exit.USAGE),
 )
 

@@ -7,6 +7,7 @@ encrypted under it unreadable in every copy of the other.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 import weakref
@@ -126,8 +127,7 @@ class KeyStore:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             found = _ring(connection)
             if found is None:
-                values = {"log_id": ring.log_id, "kek_id": ring.kek_id}
-                values |= {"pseudonym_key": ring.pseudonym_key}
+                values = dataclasses.asdict(ring)
                 connection.execute(insert(_RING), {"id": 1, "version": VERSION, **values})
             return found or ring
 

@@ -79,14 +79,24 @@ class VaultReader:
 
     def is_empty(self) -> bool:
         """Whether nothing was ever put away, or all of it is gone."""
-        kept = table("vault_entry")
-        return self._connection.execute(select(kept.c.record_id).limit(1)).first() is None
+        first = [
+            select(table(name).c[column]).limit(1)
+            for name, column in (("vault_entry", "record_id"), ("vault_subject", "lookup"))
+        ]
+        return all(self._connection.execute(one).first() is None for one in first)
 
     def entry(self, record_id: str) -> VaultEntry | None:
         """What is kept of a record."""
         kept = table("vault_entry")
         statement = select(*_ENTRY_COLUMNS).where(kept.c.record_id == record_id)
         row = self._connection.execute(statement).first()
+        return None if row is None else _entry(row)
+
+    def newest(self) -> VaultEntry | None:
+        """What is kept of the latest record."""
+        kept = table("vault_entry")
+        latest = select(*_ENTRY_COLUMNS).order_by(kept.c.at_us.desc(), kept.c.record_id.desc())
+        row = self._connection.execute(latest.limit(1)).first()
         return None if row is None else _entry(row)
 
     def subject_of(self, record_id: str) -> bytes | None:

@@ -31,12 +31,24 @@ class Settings(BaseSettings):
     tsa_url: str | None = None
     mark_secret: SecretStr | None = None
     retired_mark_secrets: SecretStr | None = None
+    trustmark_models: Path | None = None
 
     server_token: SecretStr | None = None
     server_url: str = ""
     server_reference_hosts: str = ""
     server_max_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
     server_requests_per_minute: int = Field(default=120, ge=1)
+
+    webhook_url: str | None = None
+    webhook_events: str = "report.required signal.raised record.blocked record.held"
+    webhook_secret: SecretStr | None = None
+    webhooks: Path | None = None
+    webhook_allow_loopback: bool = False
+    webhook_seconds: float = Field(default=10.0, gt=0, le=300)
+    webhook_attempts: int = Field(default=12, ge=1, le=100)
+
+    reap_at_start: bool = True
+    reap_seconds: float | None = Field(default=None, gt=0)
 
     prompt_seconds: float = Field(default=10.0, gt=0)
     generate_seconds: float = Field(default=600.0, gt=0)

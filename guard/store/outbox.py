@@ -60,7 +60,7 @@ _COLUMNS = [_OUTBOX.c[field.name] for field in dataclasses.fields(Message)]
 
 def _to_message(row: Row[Any]) -> Message:
     values: Sequence[Any] = row
-    return Message(*values[:4], bytes(values[4]), *values[5:])
+    return dataclasses.replace(Message(*values), payload=bytes(values[4]))
 
 
 class Outbox:
@@ -140,14 +140,34 @@ class Outbox:
         return None if row is None else _to_message(row)
 
     def list(
-        self, *, state: str | None = None, endpoint: str | None = None, limit: int = 100
+        self,
+        *,
+        state: str | None = None,
+        endpoint: str | None = None,
+        after: str = "",
+        limit: int = 100,
     ) -> list[Message]:
-        """Messages, oldest first. ``endpoint`` "" are those that nobody wants yet."""
-        statement = select(*_COLUMNS).order_by(_OUTBOX.c.created_us, _OUTBOX.c.message_id)
+        """Messages by id, which is by age, from behind ``after`` on.
+
+        ``endpoint`` "" are those that nobody wants yet.
+        """
+        statement = select(*_COLUMNS).where(_OUTBOX.c.message_id > after)
         for column, value in ((_OUTBOX.c.state, state), (_OUTBOX.c.endpoint, endpoint)):
             if value is not None:
                 statement = statement.where(column == value)
-        return [_to_message(row) for row in self._connection.execute(statement.limit(limit))]
+        statement = statement.order_by(_OUTBOX.c.message_id).limit(limit)
+        return [_to_message(row) for row in self._connection.execute(statement)]
+
+    def is_due(self, endpoint: str) -> bool:
+        """Whether :meth:`lease` might find something: to be asked without holding up writers."""
+        now = self.now_us()
+        statement = (
+            select(_OUTBOX.c.message_id)
+            .where(_OUTBOX.c.state == PENDING, _OUTBOX.c.endpoint == endpoint)
+            .where(_OUTBOX.c.next_us <= now, self._unleased())
+            .limit(1)
+        )
+        return self._connection.execute(statement).first() is not None
 
     def counts(self) -> dict[tuple[str, str], int]:
         """How many messages there are, by (state, endpoint)."""

@@ -1,0 +1,86 @@
+"""Puts messages into the outbox, in the transaction of the leaf that they tell of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from uuid6 import uuid7
+
+from guard.audit import messages
+from guard.audit.messages import Told
+from guard.store.outbox import Message
+
+if TYPE_CHECKING:
+    from guard.audit.acts import ActLeaf
+    from guard.audit.endpoints import Subscription
+    from guard.audit.record import Leaf
+    from guard.store.outbox import Outbox
+    from guard.store.rows import LeafRow
+    from guard.store.writer import Writer
+
+NOBODY = ""
+"""The endpoint of messages that must be kept and that nobody wants yet."""
+
+
+class Messenger:
+    """Knows who wants to be told what."""
+
+    def __init__(self, subscriptions: Sequence[Subscription] = ()) -> None:
+        self._subscriptions = tuple(subscriptions)
+
+    def added(self, writer: Writer, row: LeafRow, leaf: Leaf | ActLeaf) -> None:
+        """Tell of a leaf that was just added."""
+        self.tell(writer, messages.of_leaf(row, leaf), leaf.log_id)
+
+    def tell(self, writer: Writer, told: Told, log_id: str) -> None:
+        """A message to each who wants it; they are sent once the transaction is durable."""
+        names = [one.name for one in self._subscriptions if one.wants(told)]
+        if not names and told.kind in messages.ALWAYS:
+            names = [NOBODY]
+        if not names:
+            return
+        data, now = messages.payload(told, log_id), writer.outbox.now_us()
+        writer.outbox.add([_new(name, told.kind, told.about, data, now) for name in names])
+
+    def adopt(self, outbox: Outbox) -> int:
+        """Address messages that nobody wanted before and somebody wants now; answers how many."""
+        adopted = 0
+        for message in _unwanted(outbox):
+            told = _told(message)
+            first, *others = [one.name for one in self._subscriptions if one.wants(told)] or [""]
+            if first == NOBODY:
+                continue
+            now, adopted = outbox.now_us(), adopted + 1
+            outbox.address(message.message_id, first)
+            outbox.add(
+                [_new(name, message.kind, message.about, message.payload, now) for name in others]
+            )
+        return adopted
+
+
+def _unwanted(outbox: Outbox) -> Iterator[Message]:
+    after = ""
+    while page := outbox.list(state="pending", endpoint=NOBODY, after=after):
+        yield from page
+        after = page[-1].message_id
+
+
+def _new(endpoint: str, kind: str, about: str, payload: bytes, now_us: int) -> Message:
+    return Message(str(uuid7()), endpoint, kind, about, payload, created_us=now_us, next_us=now_us)
+
+
+def _told(message: Message) -> Told:
+    """As much of what was told as subscriptions ask about."""
+    event = json.loads(message.payload)
+    data, at = event.get("data", {}), datetime.fromisoformat(event["time"])
+    tenant = data.get("tenant") or data.get("details", {}).get("tenant")
+    return Told(
+        message.kind,
+        message.about,
+        at,
+        tenant=tenant,
+        categories=tuple(data.get("reasons", ())),
+    )

@@ -131,7 +131,7 @@ def _find(log: SqlAuditLog, started: AuditRecord, texts: list[str]) -> str | Non
     if started.prompt_commitment is None:
         return None
     with log.store.read() as reader:
-        salts = reader.salts(started.record_id)
+        salts = log.salts(reader, started.record_id)
     if salts is None:  # erased: nobody can tell any more
         return None
     wanted = started.prompt_commitment

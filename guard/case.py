@@ -48,9 +48,14 @@ class Clerk:
     log: AuditLog
     seconds: float
 
-    def start(self, record: AuditRecord, *, prompt: str, user: str | None) -> AuditReceipt:
+    def start(
+        self, record: AuditRecord, *, prompt: str, user: str | None, negative_prompt: str = ""
+    ) -> AuditReceipt:
         """Open the record. Raises AuditUnavailable, or DuplicateRequest for a used key."""
-        return self._ask(AuditReceipt, lambda: self.log.start(record, prompt=prompt, user=user))
+        more = {"negative_prompt": negative_prompt} if negative_prompt else {}
+        return self._ask(
+            AuditReceipt, lambda: self.log.start(record, prompt=prompt, user=user, **more)
+        )
 
     def finish(
         self, record: AuditRecord, manifest: bytes | None = None, blocks: bytes | None = None
@@ -103,7 +108,7 @@ class Case:
     blocks: bytes | None = field(default=None, repr=False)
     _open: bool = field(default=False, repr=False)
 
-    def start(self, prompt: str, user: str | None) -> None:
+    def start(self, prompt: str, user: str | None, negative_prompt: str = "") -> None:
         """Write the *started* row."""
         record = dataclasses.replace(
             self.record,
@@ -112,7 +117,7 @@ class Case:
             action=self.decision.action,
             rules=self.decision.rules,
         )
-        self.clerk.start(record, prompt=prompt, user=user)
+        self.clerk.start(record, prompt=prompt, user=user, negative_prompt=negative_prompt)
         self._open = True
 
     def note(self, **facts: Any) -> None:

@@ -15,11 +15,13 @@ from guard.audit.leaf import columns, to_bytes
 from guard.audit.merkle import Frontier, leaf_hash
 from guard.audit.record import Leaf, fingerprints, parse
 from guard.audit.rules import may_follow
+from guard.audit.vault import Personal
 from guard.errors import AuditUnavailable, DuplicateRequest, LogTampered
 from guard.store.rows import Head, LeafRow, ManifestEntry
 from guard.types import AuditReceipt, AuditRecord, Event
 
 if TYPE_CHECKING:
+    from guard.audit.vault import Vault
     from guard.store.writer import Writer
 
 _FACTS = (
@@ -96,6 +98,8 @@ class Start:
     record: AuditRecord
     prompt: str
     user: str | None
+    negative_prompt: str = ""
+    vault: Vault | None = None
 
     def apply(self, tree: Tree) -> AuditReceipt:
         """Add it. Raises DuplicateRequest for a used key, AuditUnavailable for a used record."""
@@ -109,7 +113,11 @@ class Start:
             user_commitment=None if self.user is None else commit(salts.user, self.user),
         )
         row = tree.add(Leaf(committed, tree.log_id))
-        writer.add_salts(record.record_id, salts)
+        if self.vault is None:
+            writer.add_salts(record.record_id, salts)
+        else:
+            said = Personal(self.prompt, self.user, self.negative_prompt)
+            self.vault.keep(writer, record, said, salts)
         if record.idempotency_key is not None:
             writer.add_key(record.tenant or "", record.idempotency_key, record.record_id)
         return receipt(tree.log_id, row)

@@ -51,8 +51,10 @@ class AuditLog(Protocol):
         """Eight random bytes that no picture of this log carries yet."""
         ...
 
-    def start(self, record: AuditRecord, *, prompt: str, user: str | None) -> AuditReceipt:
-        """Open a record. ``prompt`` and ``user`` are kept as salted commitments only.
+    def start(
+        self, record: AuditRecord, *, prompt: str, user: str | None, negative_prompt: str = ""
+    ) -> AuditReceipt:
+        """Open a record. ``prompt`` and ``user`` stand in it as salted commitments only.
 
         Raises DuplicateRequest when the idempotency key was used before.
         """

@@ -26,7 +26,8 @@ from guard.types import AuditAct, AuditReceipt, AuditRecord, Event, Fingerprint
 if TYPE_CHECKING:
     from guard.store.engine import Store
     from guard.store.reader import Reader
-    from guard.store.rows import LeafRow
+    from guard.audit.vault import Vault
+    from guard.store.rows import LeafRow, Salts
 
 T = TypeVar("T")
 
@@ -41,9 +42,15 @@ class SqlAuditLog:
     Thread-safe. Several processes may write to the same database.
     """
 
-    def __init__(self, store: Store, index_folder: Path | None = None) -> None:
-        """``index_folder``: where the index over fingerprints lives on; None: in memory."""
+    def __init__(
+        self, store: Store, index_folder: Path | None = None, vault: Vault | None = None
+    ) -> None:
+        """``index_folder``: where the index over fingerprints lives on; None: in memory.
+
+        ``vault``: keeps what is personal, encrypted; None: only commitments are kept.
+        """
         self.store = store
+        self.vault = vault
         self._index_folder = index_folder
         self._indexes: dict[str, FingerprintIndex] = {}
         self._indexes_lock = threading.Lock()
@@ -66,14 +73,19 @@ class SqlAuditLog:
                 if reader.mark_owner(candidate.hex()) is None:
                     return candidate
 
-    def start(self, record: AuditRecord, *, prompt: str, user: str | None) -> AuditReceipt:
+    def start(
+        self, record: AuditRecord, *, prompt: str, user: str | None, negative_prompt: str = ""
+    ) -> AuditReceipt:
         """Open a record; durable on return.
 
-        ``prompt`` and ``user`` are kept as salted commitments only, which replace what the
-        record says of them. Raises DuplicateRequest when the tenant used the idempotency key
+        ``prompt`` and ``user`` stand in the record as salted commitments only, which replace what
+        it says of them; the vault keeps what the policy says, encrypted. Raises DuplicateRequest when the tenant used the idempotency key
         before, AuditUnavailable when nothing could be recorded.
         """
-        return self._apply(Start(record, prompt, user), {Event.STARTED})
+        if self.vault is not None:
+            self.vault.prepare(record, user)
+        start = Start(record, prompt, user, negative_prompt, self.vault)
+        return self._apply(start, {Event.STARTED})
 
     def finish(
         self, record: AuditRecord, *, manifest: bytes | None = None, blocks: bytes | None = None
@@ -222,6 +234,16 @@ class SqlAuditLog:
                 return manifest, leaf.record.at
         raise _lookup_tampered("manifest", record_id)
 
+    def salts(self, reader: Reader, record_id: str) -> Salts | None:
+        """The salts of a record's commitments; None when they were never kept, or destroyed.
+
+        Raises VaultUnavailable when they cannot be decrypted.
+        """
+        kept = reader.salts(record_id)
+        if kept is None and self.vault is not None:
+            kept = self.vault.salts(reader, record_id)
+        return kept
+
     def confirm(
         self, record_id: str, *, prompt: str | None = None, user: str | None = None
     ) -> bool:
@@ -230,7 +252,7 @@ class SqlAuditLog:
         Raises RecordNotFound.
         """
         with self.store.read() as reader:
-            rows, salts = reader.events(record_id), reader.salts(record_id)
+            rows, salts = reader.events(record_id), self.salts(reader, record_id)
         if not rows or salts is None:
             raise RecordNotFound(f"The log holds no commitments of record {record_id}.")
         begun = parse(rows[0].leaf).record

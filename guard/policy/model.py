@@ -227,9 +227,19 @@ class ManifestSettings(_Strict):
 
 
 class Retention(_Strict):
-    """How long held pictures wait for a reviewer, in days."""
+    """What is kept, and for how many days.
+
+    ``held_days``: how long held pictures wait for a reviewer. Of what is personal the vault keeps,
+    encrypted, prompts where ``prompt`` and user ids where ``user`` says so, and destroys it with
+    the salts of the record's commitments after ``personal_days``. ``key_period``: for how long one
+    key of a person is used.
+    """
 
     held_days: int = Field(default=30, ge=1, le=3650)
+    prompt: bool = True
+    user: bool = True
+    personal_days: int = Field(default=180, ge=1, le=3650)
+    key_period: Literal["day", "month", "year"] = "month"
 
 
 class Sensitive(_Strict):

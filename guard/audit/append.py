@@ -16,6 +16,7 @@ from guard.audit.merkle import Frontier, leaf_hash
 from guard.audit.record import Leaf, fingerprints, parse
 from guard.audit.rules import may_follow
 from guard.audit.vault import Personal
+from guard.audit.tiles import seal
 from guard.errors import AuditUnavailable, DuplicateRequest, LogTampered
 from guard.store.rows import Head, LeafRow, ManifestEntry
 from guard.types import AuditReceipt, AuditRecord, Event
@@ -64,6 +65,7 @@ class Tree:
         row = LeafRow(self._frontier.size, data, leaf_hash(data), columns(leaf))
         self.writer.add_leaves([row])
         self._frontier.append(row.leaf_hash)
+        seal(self.writer, self._frontier.size)
         return row
 
     @contextmanager

@@ -23,6 +23,7 @@ from guard.store.rows import (
 )
 from guard.store.subject_blocks import SubjectBlocks
 from guard.store.tables import LEAF, table
+from guard.store.tiles import Tiles
 from guard.store.vault_rows import VaultReader
 
 _LEAF_COLUMNS = [LEAF.c[name] for name in ("leaf_index", "leaf", "leaf_hash", *COLUMN_NAMES)]
@@ -60,6 +61,11 @@ class Reader:
     def subject_blocks(self) -> SubjectBlocks:
         """How often users were blocked lately. Only writers may change it."""
         return SubjectBlocks(self._connection)
+
+    @property
+    def tiles(self) -> Tiles:
+        """The tree's sealed tiles. Only writers may add to them."""
+        return Tiles(self._connection, self._log_id)
 
     def find_log_id(self) -> str | None:
         """The id of the one log in this database, or None when it has none yet."""

@@ -73,6 +73,21 @@ class AuditHead(SQLModel, table=True):
     frontier: bytes = Field(sa_type=LargeBinary)
 
 
+class AuditTile(SQLModel, table=True):
+    """A full tile of the tree: 256 hashes of one level and the root over them, written once."""
+
+    __tablename__ = "audit_tile"
+
+    level: int = Field(
+        primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False}
+    )
+    tile_index: int = Field(
+        primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False}
+    )
+    root: bytes = Field(sa_type=LargeBinary)
+    hashes: bytes = Field(sa_type=LargeBinary)
+
+
 class CommitmentSalt(SQLModel, table=True):
     """The salts of a record's commitments. Without them the commitments mean nothing."""
 

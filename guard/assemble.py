@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from guard.errors import InvalidConfiguration, PolicyInvalid, SettingsInvalid
 from guard.plugins import Wiring, registry
 from guard.policy.load import load_policy
-from guard.policy.model import ManifestSettings, Policy
+from guard.policy.model import ManifestSettings, Policy, Retention
 from guard.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from guard.audit.log import SqlAuditLog
     from guard.audit.review import HeldPictures
+    from guard.audit.vault import Vault
     from guard.classify.base import Detector
     from guard.classify.screen import Classifier
     from guard.generate.base import Generator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from guard.provenance.services import Services
     from guard.rooms import Rooms
     from guard.store.engine import Store
+    from guard.store.keys import KeyStore
     from guard.verify.suspect import Verifier
     from guard.watermark.base import Watermark
 
@@ -54,7 +56,7 @@ def build_rooms(
         classifier=build_classifier(policy, settings),
         watermark=build_watermark(policy, settings),
         signer=build_signer(settings, policy, signing_key),
-        log=build_log(settings),
+        log=build_log(settings, policy=policy),
         quarantine=build_quarantine(settings),
     )
 
@@ -194,14 +196,47 @@ def build_services(settings: Settings, stated: ManifestSettings, key: ClaimKey) 
     )
 
 
-def build_log(settings: Settings, *, create: bool = True) -> SqlAuditLog:
-    """The audit log; ``create`` false: which must be there.
+def build_log(
+    settings: Settings, *, create: bool = True, policy: Policy | None = None
+) -> SqlAuditLog:
+    """The audit log with its vault; ``create`` false: which must be there.
 
-    Raises AuditUnavailable, SettingsInvalid for a bad database URL.
+    ``policy`` says what the vault keeps of new records. Raises AuditUnavailable, SettingsInvalid
+    for a bad database URL, KeyInvalid for a malformed key-encryption key.
     """
     from guard.audit.log import SqlAuditLog
 
-    return SqlAuditLog(build_store(settings, create=create), settings.home / "index")
+    store = build_store(settings, create=create)
+    vault = build_vault(settings, store, policy)
+    return SqlAuditLog(store, settings.home / "index", vault)
+
+
+def build_vault(settings: Settings, store: Store, policy: Policy | None = None) -> Vault:
+    """The vault beside a log. Its keys are opened at their first use.
+
+    Raises SettingsInvalid when the keys would lie in the log's database, KeyInvalid for a
+    malformed key-encryption key.
+    """
+    from guard.audit.kek import Keks
+    from guard.audit.vault import Keeps, Vault
+    from guard.store.keys import open_key_store
+
+    if settings.keys_database == settings.database:
+        raise SettingsInvalid(
+            "GUARD_KEYS_DATABASE_URL names the log's own database.",
+            hint="Keys must lie elsewhere: whoever copies one database must not have both.",
+        )
+    given, retired = settings.key_encryption_key, settings.retired_key_encryption_key
+    keks = Keks(settings.home, _revealed(given), _revealed(retired))
+    keks.check()
+
+    def open_keys() -> KeyStore:
+        if settings.keys_database_url is None:
+            make_home(settings.home)
+        return open_key_store(settings.keys_database, timeout_seconds=settings.audit_seconds)
+
+    kept = policy.retention if policy is not None else Retention()
+    return Vault(store, open_keys, keks, Keeps(kept.prompt, kept.user, kept.key_period))
 
 
 def build_quarantine(settings: Settings) -> HeldPictures:

@@ -178,7 +178,7 @@ class Guard:
             return (stopped,)
         cases = self._cases(request, first)
         for case in cases:
-            case.start(request.prompt, request.user)
+            case.start(request.prompt, request.user, request.negative_prompt)
         stage = Stage.CLASSIFY
         try:
             self._stages.prepare_classifier()
@@ -206,12 +206,12 @@ class Guard:
         try:
             case.findings, decision = self._stages.screen(request.prompt, request.negative_prompt)
         except GuardError as error:
-            case.start(request.prompt, request.user)
+            case.start(request.prompt, request.user, request.negative_prompt)
             return case.fail(Stage.PROMPT, error)
         case.weigh(decision)
         if decision.action is not Action.BLOCK:
             return None
-        case.start(request.prompt, request.user)
+        case.start(request.prompt, request.user, request.negative_prompt)
         return case.block(Stage.PROMPT)
 
     def _cases(self, request: GenerationRequest, first: Case) -> list[Case]:

@@ -17,6 +17,9 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=lambda: Path.home() / ".genguard")
     database_url: str | None = None
+    keys_database_url: str | None = None
+    key_encryption_key: SecretStr | None = None
+    retired_key_encryption_key: SecretStr | None = None
     policy: str = "default"
     model: str = "demo"
 
@@ -61,6 +64,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database URL; a SQLite file in the home by default."""
         return self.database_url or f"sqlite:///{self.home / 'audit.sqlite3'}"
+
+    @property
+    def keys_database(self) -> str:
+        """The key database's URL; a SQLite file in the home by default."""
+        return self.keys_database_url or f"sqlite:///{self.home / 'keys.sqlite3'}"
 
     @classmethod
     def load(cls, **overrides: object) -> Settings:

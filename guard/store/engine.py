@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from guard.store.border import border
 from guard.store.lock import FileLock
 from guard.store.migrate import migrate
 from guard.store.reader import Reader
+from guard.store.scrub import Scrubber
 from guard.store.url import Place, parse_url
 from guard.store.writer import Writer, plant_head
 
@@ -121,6 +122,15 @@ class Store:
             self._pid = os.getpid()
             self._engine.dispose(close=False)
         return self._engine.connect()
+
+    def scrub(self, tables: Sequence[str]) -> None:
+        """Leave no bytes of rows deleted from ``tables`` in the database's own files.
+
+        Raises AuditUnavailable when a reader stands in the way for too long.
+        """
+        queue = self._lock.held() if self._lock else nullcontext()
+        with border(self._place), queue:
+            Scrubber(self._connect, self._place, self._timeout).clean(", ".join(tables))
 
     def prepare_fork(self) -> None:
         """Close what is idle: neither SQLite's locks nor a socket can be shared with a child.

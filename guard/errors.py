@@ -80,9 +80,19 @@ class OutputUnwritable(InvalidInput):
 
 
 class DuplicateRequest(InvalidInput):
-    """A request with this idempotency key has been made before."""
+    """A request with this idempotency key has been made before.
+
+    ``record_id`` is the record that it began, ``outcome`` that record's last event by now.
+    """
 
     code = "duplicate_request"
+
+    def __init__(
+        self, message: str, *, hint: str = "", record_id: str = "", outcome: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.record_id = record_id
+        self.outcome = outcome
 
 
 class RecordNotFound(InvalidInput):

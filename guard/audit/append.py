@@ -15,15 +15,28 @@ from guard.audit.leaf import columns, to_bytes
 from guard.audit.merkle import Frontier, leaf_hash
 from guard.audit.record import Leaf, fingerprints, parse
 from guard.audit.rules import may_follow
-from guard.audit.vault import Personal
 from guard.audit.tiles import seal
+from guard.audit.vault import Personal
 from guard.errors import AuditUnavailable, DuplicateRequest, LogTampered
 from guard.store.rows import Head, LeafRow, ManifestEntry
 from guard.types import AuditReceipt, AuditRecord, Event
 
 if TYPE_CHECKING:
+    from guard.audit.messages import Told
+    from guard.audit.messenger import Messenger
+    from guard.audit.sequel import Sequel
     from guard.audit.vault import Vault
     from guard.store.writer import Writer
+
+_LOOK_UP = "See what became of it with: guard audit show {}"
+_WHAT_NOW: dict[str, str] = {
+    Event.STARTED: "It is under way, or was cut off and not yet reaped: guard audit show {}",
+    Event.ABANDONED: "It was cut off and nothing left. Ask again under a new key; "
+    "its record: guard audit show {}",
+    Event.FAILED: "It failed and nothing left. Ask again under a new key; "
+    "its record: guard audit show {}",
+}
+"""A key is spent by its first use, however that ended: one key, one record, for ever."""
 
 _FACTS = (
     "mark", "fingerprint", "other_fingerprints", "blocks_sha256", "asset_sha256", "manifest_label",
@@ -47,7 +60,22 @@ class Tree:
             raise _head_broken() from error
         if self._frontier.root != self._old.root:
             raise _head_broken()
+        self._messenger: Messenger | None = None
         writer.at_end(self._move_head)
+
+    @contextmanager
+    def telling(self, messenger: Messenger) -> Iterator[None]:
+        """What is added inside is told by ``messenger`` to those who want to hear of it."""
+        self._messenger = messenger
+        try:
+            yield
+        finally:
+            self._messenger = None
+
+    def tell(self, told: Told) -> None:
+        """A message of its own, beside those about leaves."""
+        if self._messenger is not None:
+            self._messenger.tell(self.writer, told, self.log_id)
 
     @property
     def log_id(self) -> str:
@@ -66,6 +94,8 @@ class Tree:
         self.writer.add_leaves([row])
         self._frontier.append(row.leaf_hash)
         seal(self.writer, self._frontier.size)
+        if self._messenger is not None:
+            self._messenger.added(self.writer, row, leaf)
         return row
 
     @contextmanager
@@ -132,6 +162,7 @@ class Finish:
     record: AuditRecord
     manifest: bytes | None = None
     blocks: bytes | None = None
+    sequel: Sequel | None = None
 
     def apply(self, tree: Tree) -> AuditReceipt:
         """Add it. Raises AuditUnavailable when it may not follow what the log holds."""
@@ -144,13 +175,16 @@ class Finish:
             _check_same_picture(before.record, record)
         manifest_sha256 = self._manifest_digest(before)
         self._claim_mark(writer)
-        row = tree.add(Leaf(record, tree.log_id, manifest_sha256))
+        leaf = Leaf(record, tree.log_id, manifest_sha256)
+        row = tree.add(leaf)
         if self.manifest is not None and before.manifest_sha256 is None:
             self._add_manifest(writer, row, self.manifest)
         if not fingerprints(before.record):
             self._add_fingerprints(writer, row)
         if self.blocks is not None and before.record.blocks_sha256 is None:
             writer.add_blocks(record.record_id, self.blocks)
+        if self.sequel is not None:
+            self.sequel.follow(tree, row, leaf)
         return receipt(tree.log_id, row)
 
     def _with_blocks(self, before: AuditRecord) -> AuditRecord:
@@ -218,9 +252,12 @@ def _check_key(writer: Writer, record: AuditRecord) -> None:
         return
     owner = writer.key_owner(record.tenant or "", record.idempotency_key)
     if owner is not None:
+        outcome = writer.events(owner)[-1].columns.event
         raise DuplicateRequest(
             f"This idempotency key began record {owner} already.",
-            hint=f"See what became of it with: guard audit show {owner}",
+            hint=_WHAT_NOW.get(outcome, _LOOK_UP).format(owner),
+            record_id=owner,
+            outcome=outcome,
         )
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from guard.types import AuditReceipt, AuditRecord, Fingerprint
+
+if TYPE_CHECKING:
+    from guard.audit.sequel import Sequel
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +64,17 @@ class AuditLog(Protocol):
         ...
 
     def finish(
-        self, record: AuditRecord, *, manifest: bytes | None = None, blocks: bytes | None = None
+        self,
+        record: AuditRecord,
+        *,
+        manifest: bytes | None = None,
+        blocks: bytes | None = None,
+        sequel: Sequel | None = None,
     ) -> AuditReceipt:
         """Add the record's next event (released, blocked, held, failed, abandoned).
 
-        The digest of ``blocks`` replaces what the record says of it.
+        The digest of ``blocks`` replaces what the record says of it. ``sequel`` is what must
+        follow in the same transaction; it is given for blocks only.
         """
         ...
 

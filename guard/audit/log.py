@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import secrets
 import threading
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from guard.audit.acts import Acted
-from guard.audit.append import Finish, Start, Tree
+from guard.audit.append import Finish, Start
 from guard.audit.base import Similar, StoredRecord
 from guard.audit.commitments import confirms
-from guard.audit.frame import to_us
 from guard.audit.group import GroupCommit, Job
 from guard.audit.merkle import leaf_hash
+from guard.audit.messenger import Messenger, Telling
 from guard.audit.record import fingerprints, parse
 from guard.errors import AuditUnavailable, InvalidRequest, LogTampered, RecordNotFound
 from guard.store.fingerprint_index import FingerprintIndex
 from guard.types import AuditAct, AuditReceipt, AuditRecord, Event, Fingerprint
 
 if TYPE_CHECKING:
+    from guard.audit.sequel import Sequel
+    from guard.audit.vault import Vault
     from guard.store.engine import Store
     from guard.store.reader import Reader
-    from guard.audit.vault import Vault
     from guard.store.rows import LeafRow, Salts
 
 T = TypeVar("T")
 
 MARK_BYTES = 8
-REAP_AT_ONCE = 500
-"""Records closed in one transaction: other writers wait meanwhile."""
 
 
 class SqlAuditLog:
@@ -43,11 +41,16 @@ class SqlAuditLog:
     """
 
     def __init__(
-        self, store: Store, index_folder: Path | None = None, vault: Vault | None = None
+        self,
+        store: Store,
+        index_folder: Path | None = None,
+        vault: Vault | None = None,
+        messenger: Messenger | None = None,
     ) -> None:
         """``index_folder``: where the index over fingerprints lives on; None: in memory.
 
         ``vault``: keeps what is personal, encrypted; None: only commitments are kept.
+        ``messenger``: puts messages about what is recorded into the outbox.
         """
         self.store = store
         self.vault = vault
@@ -55,6 +58,7 @@ class SqlAuditLog:
         self._indexes: dict[str, FingerprintIndex] = {}
         self._indexes_lock = threading.Lock()
         self._group = GroupCommit(store)
+        self._messenger = messenger or Messenger()
 
     @property
     def log_id(self) -> str:
@@ -79,8 +83,9 @@ class SqlAuditLog:
         """Open a record; durable on return.
 
         ``prompt`` and ``user`` stand in the record as salted commitments only, which replace what
-        it says of them; the vault keeps what the policy says, encrypted. Raises DuplicateRequest when the tenant used the idempotency key
-        before, AuditUnavailable when nothing could be recorded.
+        it says of them; the vault keeps what the policy says, encrypted. Raises DuplicateRequest
+        when the tenant used the idempotency key before, AuditUnavailable when nothing could be
+        recorded.
         """
         if self.vault is not None:
             self.vault.prepare(record, user)
@@ -88,18 +93,24 @@ class SqlAuditLog:
         return self._apply(start, {Event.STARTED})
 
     def finish(
-        self, record: AuditRecord, *, manifest: bytes | None = None, blocks: bytes | None = None
+        self,
+        record: AuditRecord,
+        *,
+        manifest: bytes | None = None,
+        blocks: bytes | None = None,
+        sequel: Sequel | None = None,
     ) -> AuditReceipt:
         """Add the record's next event; durable on return.
 
         ``blocks`` says what the picture looks like: it is kept beside the log, and its digest
-        replaces what the record says of it.
+        replaces what the record says of it. ``sequel`` is what follows in the same transaction.
 
         Raises AuditUnavailable when it may not follow what the log holds (a record that never
         started, or has ended), when the mark belongs to another record, or when nothing could
         be recorded.
         """
-        return self._apply(Finish(record, manifest, blocks), set(Event) - {Event.STARTED})
+        job = Finish(record, manifest, blocks, sequel)
+        return self._apply(job, set(Event) - {Event.STARTED})
 
     def act(self, act: AuditAct) -> AuditReceipt:
         """Record what somebody did about the log's records; durable on return.
@@ -114,7 +125,7 @@ class SqlAuditLog:
 
         Raises what the job raises, and AuditUnavailable when it could not be written in time.
         """
-        return self._group.run(job)
+        return self._group.run(Telling(job, self._messenger))
 
     def _apply(self, job: Start | Finish, allowed: set[Event]) -> AuditReceipt:
         if job.record.event not in allowed:
@@ -127,22 +138,12 @@ class SqlAuditLog:
     def reap(self, older_than: timedelta) -> tuple[AuditReceipt, ...]:
         """Close as abandoned every record that started so long ago and never ended.
 
-        Choose more than the longest run can take: a run that is reaped while it lives cannot
-        be released.
+        Choose more than the longest run can take (:func:`guard.audit.reap.longest_run`): a run
+        that is reaped while it lives cannot be released.
         """
-        before_us = to_us(datetime.now(UTC) - older_than)
-        receipts: list[AuditReceipt] = []
-        while True:
-            with self.store.write() as writer:
-                tree = Tree(writer)
-                rows = writer.unended(before_us, REAP_AT_ONCE)
-                for row in rows:
-                    record = dataclasses.replace(
-                        parse(row.leaf).record, event=Event.ABANDONED, at=datetime.now(UTC)
-                    )
-                    receipts.append(Finish(record).apply(tree))
-            if len(rows) < REAP_AT_ONCE:
-                return tuple(receipts)
+        from guard.audit.reap import reap
+
+        return reap(self, older_than)
 
     def find_by_mark(self, payload: str) -> StoredRecord | None:
         """The record whose picture carries this mark id (hex)."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from uuid6 import uuid7
 
@@ -15,7 +16,9 @@ from guard.store.outbox import Message
 
 if TYPE_CHECKING:
     from guard.audit.acts import ActLeaf
+    from guard.audit.append import Tree
     from guard.audit.endpoints import Subscription
+    from guard.audit.group import Job
     from guard.audit.record import Leaf
     from guard.store.outbox import Outbox
     from guard.store.rows import LeafRow
@@ -23,6 +26,22 @@ if TYPE_CHECKING:
 
 NOBODY = ""
 """The endpoint of messages that must be kept and that nobody wants yet."""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Telling(Generic[T]):
+    """A change of the log, told to those who want to hear of it."""
+
+    job: Job[T]
+    messenger: Messenger
+
+    def apply(self, tree: Tree) -> T:
+        """Make the change. Raises what the job raises."""
+        with tree.telling(self.messenger):
+            return self.job.apply(tree)
 
 
 class Messenger:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from guard.errors import LogTampered
 from guard.store import checks
+from guard.store.open_records import OpenRecords
 from guard.store.outbox import Outbox
 from guard.store.rows import (
     COLUMN_NAMES,
@@ -66,6 +67,11 @@ class Reader:
     def tiles(self) -> Tiles:
         """The tree's sealed tiles. Only writers may add to them."""
         return Tiles(self._connection, self._log_id)
+
+    @property
+    def open_records(self) -> OpenRecords:
+        """Records that have not ended."""
+        return OpenRecords(self._connection)
 
     def find_log_id(self) -> str | None:
         """The id of the one log in this database, or None when it has none yet."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from guard.audit import log as log_module
+from guard.audit import reap as reap_module
 from guard.audit.commitments import commit, confirms
 from guard.audit.log import SqlAuditLog
 from guard.audit.query import show
@@ -136,7 +137,7 @@ def test_a_held_record_is_never_reaped(log: SqlAuditLog) -> None:
 
 
 def test_reaping_goes_by_portions(log: SqlAuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_module, "REAP_AT_ONCE", 2)
+    monkeypatch.setattr(reap_module, "AT_ONCE", 2)
     old = datetime.now(UTC) - timedelta(days=1)
     for _ in range(5):
         log.start(started(at=old), prompt=PROMPT, user=None)

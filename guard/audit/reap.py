@@ -1,0 +1,142 @@
+"""Ends what nobody else will: runs that were cut off, and reviews that nobody held in time.
+
+There is no lease that a run must renew: a heartbeat is a write every few seconds of every run, and
+a machine that sleeps loses it although nothing is wrong. A run has limits for each of its stages
+instead, so there is an age that no living one reaches. Reaping too late leaves a row open; reaping
+too early cannot release anything, it only makes that run's own last write fail.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from guard.audit.append import Finish
+from guard.audit.frame import to_us
+from guard.audit.holds import holds_on
+from guard.audit.record import parse
+from guard.audit.sequel import POLICY
+from guard.types import MAX_IMAGES, Action, AuditReceipt, AuditRecord, Event
+
+if TYPE_CHECKING:
+    from guard.audit.append import Tree
+    from guard.audit.held import HeldPictures
+    from guard.audit.log import SqlAuditLog
+    from guard.settings import Settings
+    from guard.store.reader import Reader
+
+AT_ONCE = 100
+"""Records closed in one transaction: other writers wait meanwhile."""
+
+MARGIN = 1.1
+
+AT_START = timedelta(days=7)
+"""How far before the age of what is reaped a start-up looks back; ``guard audit reap`` sees all."""
+
+REVIEW_EXPIRED = "review_expired"
+"""The reason of a block that no reviewer decided."""
+
+
+def longest_run(settings: Settings) -> timedelta:
+    """The age that no living run reaches: all limits of the most pictures there can be, and more.
+
+    Stages are asked several times for a picture (embedding is checked by detecting, say), each
+    time within the whole limit.
+    """
+    if settings.reap_seconds is not None:
+        return timedelta(seconds=settings.reap_seconds)
+    once = settings.prompt_seconds + settings.generate_seconds + 2 * settings.classify_seconds
+    picture = settings.classify_seconds + 3 * settings.watermark_seconds
+    picture += 5 * settings.sign_seconds + 4 * settings.audit_seconds
+    return timedelta(seconds=MARGIN * (once + MAX_IMAGES * picture))
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Records to be ended with ``ending``, where their last event still is ``last``."""
+
+    record_ids: tuple[str, ...]
+    last: Event
+    ending: Callable[[AuditRecord], AuditRecord]
+
+    def apply(self, tree: Tree) -> tuple[AuditReceipt, ...]:
+        """End them; those that went on meanwhile are left alone."""
+        receipts = []
+        for record_id in self.record_ids:
+            row = tree.writer.events(record_id)[-1]
+            if row.columns.event == self.last:
+                receipts.append(Finish(self.ending(parse(row.leaf).record)).apply(tree))
+        return tuple(receipts)
+
+
+def reap(
+    log: SqlAuditLog, older_than: timedelta, *, within: timedelta | None = None
+) -> tuple[AuditReceipt, ...]:
+    """Close as abandoned every record that started so long ago and never ended.
+
+    ``within``: look back no further than that before. Choose more than the longest run can take
+    (:func:`longest_run`). Raises AuditUnavailable.
+    """
+    before = datetime.now(UTC) - older_than
+    since_us = 0 if within is None else to_us(before - within)
+    receipts: list[AuditReceipt] = []
+    for ids in _open(log, Event.STARTED, to_us(before), since_us):
+        receipts += log.run(End(ids, Event.STARTED, _abandoned))
+    return tuple(receipts)
+
+
+def expire(log: SqlAuditLog, held: HeldPictures, older_than: timedelta) -> tuple[AuditReceipt, ...]:
+    """Block what has been held for so long and nobody decided; its picture is destroyed then.
+
+    A record under legal hold stays as it is. Raises AuditUnavailable, and OutputUnwritable when a
+    picture cannot be removed.
+    """
+    before_us = to_us(datetime.now(UTC) - older_than)
+    receipts: list[AuditReceipt] = []
+    with log.store.read() as reader:
+        ids = reader.open_records.ids(Event.HELD, before_us, limit=10_000)
+        free = [one for one in ids if not _on_hold(reader, one)]
+    for record_id in free:
+        done = log.run(End((record_id,), Event.HELD, _expired))
+        if done:
+            held.discard(record_id)
+        receipts += done
+    return tuple(receipts)
+
+
+def _on_hold(reader: Reader, record_id: str) -> bool:
+    subject = reader.subject_blocks.subject_of(record_id)
+    return bool(
+        holds_on(reader.vault, None if subject is None else bytes.fromhex(subject), (record_id,))
+    )
+
+
+def _open(
+    log: SqlAuditLog, event: Event, before_us: int, since_us: int
+) -> Iterator[tuple[str, ...]]:
+    """Ids of records to be ended, some at a time: each call finds those that are still open."""
+    while True:
+        with log.store.read() as reader:
+            ids = reader.open_records.ids(event, before_us, since_us, AT_ONCE)
+        if ids:
+            yield tuple(ids)
+        if len(ids) < AT_ONCE:
+            return
+
+
+def _abandoned(record: AuditRecord) -> AuditRecord:
+    return dataclasses.replace(record, event=Event.ABANDONED, at=datetime.now(UTC))
+
+
+def _expired(record: AuditRecord) -> AuditRecord:
+    return dataclasses.replace(
+        record,
+        event=Event.BLOCKED,
+        at=datetime.now(UTC),
+        action=Action.BLOCK,
+        reasons=(*record.reasons, REVIEW_EXPIRED),
+        reviewer=POLICY,
+    )

@@ -9,11 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, func, select
 
 from guard.errors import LogTampered
-from guard.store import checks
-from guard.store.open_records import OpenRecords
+from guard.store import checks, prepared
 from guard.store.outbox import Outbox
 from guard.store.rows import (
-    COLUMN_NAMES,
     Head,
     LeafColumns,
     LeafRow,
@@ -27,7 +25,7 @@ from guard.store.tables import LEAF, table
 from guard.store.tiles import Tiles
 from guard.store.vault_rows import VaultReader
 
-_LEAF_COLUMNS = [LEAF.c[name] for name in ("leaf_index", "leaf", "leaf_hash", *COLUMN_NAMES)]
+_LEAF_COLUMNS = prepared.LEAF_COLUMNS
 
 _ENTRY_COLUMNS = [
     table("manifest_entry").c[field.name] for field in dataclasses.fields(ManifestEntry)
@@ -68,11 +66,6 @@ class Reader:
         """The tree's sealed tiles. Only writers may add to them."""
         return Tiles(self._connection, self._log_id)
 
-    @property
-    def open_records(self) -> OpenRecords:
-        """Records that have not ended."""
-        return OpenRecords(self._connection)
-
     def find_log_id(self) -> str | None:
         """The id of the one log in this database, or None when it has none yet."""
         return self._text(select(table("audit_head").c.log_id))
@@ -109,12 +102,8 @@ class Reader:
 
     def events(self, record_id: str) -> list[LeafRow]:
         """Every event of a record, in order."""
-        statement = (
-            select(*_LEAF_COLUMNS)
-            .where(LEAF.c.log_id == self._log_id, LEAF.c.record_id == record_id)
-            .order_by(LEAF.c.leaf_index)
-        )
-        return [to_leaf_row(row) for row in self._connection.execute(statement)]
+        named = {"log": self._log_id, "record": record_id}
+        return [to_leaf_row(row) for row in self._connection.execute(prepared.EVENTS, named)]
 
     def event_order(self, after: tuple[str, int], limit: int) -> list[tuple[str, int, str]]:
         """(record id, index, event) sorted by record, then index, from behind ``after`` on."""
@@ -168,8 +157,8 @@ class Reader:
 
     def mark_owner(self, payload: str) -> str | None:
         """The record whose picture carries this mark id (hex)."""
-        marks = table("mark_id")
-        return self._text(select(marks.c.record_id).where(marks.c.payload == payload))
+        row = self._connection.execute(prepared.MARK_OWNER, {"mark": payload}).first()
+        return None if row is None else str(row[0])
 
     def key_owner(self, tenant: str, key: str) -> str | None:
         """The record that this tenant's idempotency key began."""

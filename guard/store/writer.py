@@ -15,8 +15,9 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from guard.errors import AuditUnavailable
+from guard.store import prepared
 from guard.store.reader import Reader
-from guard.store.rows import Head, LeafRow, ListChange, ManifestEntry, Salts
+from guard.store.rows import COLUMN_NAMES, Head, LeafRow, ListChange, ManifestEntry, Salts
 from guard.store.tables import table
 from guard.store.vault_rows import VaultWriter
 
@@ -63,9 +64,7 @@ class Writer(Reader):
 
         On SQLite ``BEGIN IMMEDIATE`` holds the whole database already.
         """
-        head = table("audit_head")
-        statement = select(head).where(head.c.log_id == self._log_id).with_for_update()
-        row = self._connection.execute(statement).first()
+        row = self._connection.execute(prepared.HELD_HEAD, {"log": self._log_id}).first()
         if row is None:
             raise AuditUnavailable(
                 "The audit log has lost its head row.", hint="Run guard audit verify."
@@ -83,20 +82,16 @@ class Writer(Reader):
 
     def move_head(self, old: Head, new: Head) -> None:
         """Move the head from ``old`` to ``new`` (compare-and-swap)."""
-        head = table("audit_head")
-        moved = self._connection.execute(
-            update(head)
-            .where(head.c.log_id == old.log_id, head.c.size == old.size)
-            .where(head.c.root == old.root)
-            .values(size=new.size, root=new.root, frontier=new.frontier)
-        )
+        values = {"log": old.log_id, "old_size": old.size, "old_root": old.root}
+        values |= {"new_size": new.size, "new_root": new.root, "new_frontier": new.frontier}
+        moved = self._connection.execute(prepared.MOVE_HEAD, values)
         if moved.rowcount != 1:
             raise AuditUnavailable(
                 "The head of the audit log moved while it was held.", hint="Try again."
             )
 
     def _leaf_values(self, row: LeafRow) -> dict[str, Any]:
-        values = dataclasses.asdict(row.columns)
+        values: dict[str, Any] = {name: getattr(row.columns, name) for name in COLUMN_NAMES}
         values |= {"log_id": self._log_id, "leaf_index": row.index}
         values |= {"leaf": row.leaf, "leaf_hash": row.leaf_hash}
         return values
@@ -177,4 +172,4 @@ class Writer(Reader):
         return last + len(numbered)
 
     def _insert(self, name: str, values: list[dict[str, Any]]) -> None:
-        self._connection.execute(insert(table(name)), values)
+        prepared.add(self._connection, name, values)

@@ -1,8 +1,8 @@
 """Data keys: made in stock, wrapped in the key database, kept in memory for a while.
 
 A key is durable before anything is encrypted under it. To make that cheap, keys are made in stock,
-many in one transaction, and taken from memory one by one; one that was never used is swept up by
-the next ``expire``. Which key is whose stands in the log's database only, and is read in the
+many in one transaction, and taken from memory one by one; one that was never used stays, wraps
+nothing and harms nobody. Which key is whose stands in the log's database only, and is read in the
 transaction that uses it: memory answers what a key is, never whether it may still be used.
 """
 
@@ -30,12 +30,6 @@ KEY_ID_BYTES = 16
 MOST_IN_STOCK = 256
 """The stock doubles from one key up to this as it is used up: a single request leaves none over."""
 
-STOCK_SECONDS = 3_600.0
-"""Keys that lay in stock for longer are never used: by then others may sweep them up."""
-
-SWEEP_AFTER_SECONDS = 86_400.0
-"""Keys that nothing was encrypted under are swept up after this; far longer than the above."""
-
 MOST_IN_MEMORY = 4_096
 MEMORY_SECONDS = 600.0
 """How long a key may stay in memory, also of a person whom another process has erased."""
@@ -60,7 +54,6 @@ class DataKeys:
     ) -> None:
         """Nothing is opened before it is needed: a log can be verified without any key."""
         self._open_store, self._keks, self._log_id = open_store, keks, log_id
-        self._opening = threading.Lock()
         self._store: KeyStore | None = None
         self._kek: KeyEncryptionKey | None = None
         self._pseudonym_key = b""
@@ -70,13 +63,15 @@ class DataKeys:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._refilling = threading.Lock()
-        self._stock: deque[tuple[float, DataKey]] = deque()
+        self._opening = threading.Lock()
+        self._stock: deque[DataKey] = deque()
         self._batch = 1
         self._memory: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
 
     @property
     def store(self) -> KeyStore:
         """The key database. Raises AuditUnavailable, SettingsInvalid."""
+        self._check_process()
         if self._store is None:
             with self._opening:
                 self._store = self._store or self._open_store()
@@ -129,10 +124,8 @@ class DataKeys:
         self._check_process()
         while True:
             with self._lock:
-                while self._stock:
-                    made, key = self._stock.popleft()
-                    if time.monotonic() - made < STOCK_SECONDS:
-                        return key
+                if self._stock:
+                    return self._stock.popleft()
             self._refill()
 
     def get(self, key_id: bytes) -> bytes:
@@ -214,21 +207,19 @@ class DataKeys:
 
     def _has_stock(self) -> bool:
         with self._lock:
-            oldest = self._stock[0][0] if self._stock else 0.0
-            return bool(self._stock) and time.monotonic() - oldest < STOCK_SECONDS
+            return bool(self._stock)
 
     def _refill(self) -> None:
         with self._refilling:
             if self._has_stock():  # somebody else did while this thread waited
                 return
-            made = time.monotonic()
             keys = [
                 (secrets.token_bytes(KEY_ID_BYTES), secrets.token_bytes(KEY_BYTES))
                 for _ in range(self._batch)
             ]
             self._add(keys)
             with self._lock:
-                self._stock.extend((made, key) for key in keys)
+                self._stock.extend(keys)
                 self._batch = min(2 * self._batch, MOST_IN_STOCK)
 
     def _add(self, keys: list[DataKey]) -> None:

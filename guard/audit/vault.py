@@ -10,8 +10,6 @@ commitments with it, so that they mean nothing any more.
 from __future__ import annotations
 
 import secrets
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -77,8 +75,7 @@ class Vault:
         self.keeps = keeps or Keeps()
         self._log = store
         self.keys = DataKeys(open_keys, keks, lambda: store.log_id)
-        self._lock = threading.Lock()
-        self._known: OrderedDict[tuple[bytes, str], bytes] = OrderedDict()
+        self._known: dict[tuple[bytes, str], bytes] = {}  # a hint: what counts is in the log
 
     # -- keeping -----------------------------------------------------------------------------
 
@@ -92,8 +89,7 @@ class Vault:
         if user is None:
             return
         asked = self.keys.look_up(user, record.tenant), self._period(record.at)
-        with self._lock:
-            known = self._known.get(asked)
+        known = self._known.get(asked)
         if known is not None and self.keys.in_memory(known):
             return
         with self._log.read() as reader:
@@ -107,6 +103,7 @@ class Vault:
 
         Raises VaultUnavailable, AuditUnavailable.
         """
+        self.open()
         key_id, key = self._key(writer, record, personal.user)
         said = {
             PROMPT: personal.prompt if self.keeps.prompt else "",
@@ -148,11 +145,9 @@ class Vault:
         return key_id, key
 
     def _know(self, asked: tuple[bytes, str], key_id: bytes) -> None:
-        with self._lock:
-            self._known[asked] = key_id
-            self._known.move_to_end(asked)
-            while len(self._known) > MOST_IN_MEMORY:
-                self._known.popitem(last=False)
+        if len(self._known) >= MOST_IN_MEMORY:
+            self._known.clear()
+        self._known[asked] = key_id
 
     def _period(self, at: datetime) -> str:
         return at.astimezone(UTC).strftime(PERIODS[self.keeps.period])
@@ -235,9 +230,8 @@ class Vault:
         """Take keys out of this process's memory."""
         self.keys.forget(key_ids)
         gone = set(key_ids)
-        with self._lock:
-            for asked in [asked for asked, one in self._known.items() if one in gone]:
-                del self._known[asked]
+        for asked in [asked for asked, one in list(self._known.items()) if one in gone]:
+            self._known.pop(asked, None)
 
 
 def add_subject(writer: Writer, lookup: bytes) -> bytes:

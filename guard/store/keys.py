@@ -164,17 +164,6 @@ class KeyStore:
         with self._read() as connection:
             return int(connection.execute(select(func.count()).select_from(_KEY)).scalar() or 0)
 
-    def ids(self, after: bytes, made_before_us: int, limit: int) -> list[bytes]:
-        """Ids of keys made before a time, in order, from behind ``after`` on."""
-        statement = (
-            select(_KEY.c.key_id)
-            .where(_KEY.c.key_id > after, _KEY.c.made_us < made_before_us)
-            .order_by(_KEY.c.key_id)
-            .limit(limit)
-        )
-        with self._read() as connection:
-            return [bytes(row[0]) for row in connection.execute(statement)]
-
     def destroy(self, key_ids: Sequence[bytes]) -> int:
         """Remove keys for good; durable on return. Answers how many there were.
 

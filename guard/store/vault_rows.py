@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, literal, select, update
 
 from guard.store.tables import LEAF, table
 
@@ -123,17 +123,33 @@ class VaultReader:
         )
         return [row[0] for row in self._connection.execute(statement)]
 
-    def older(self, before_us: int, after: tuple[int, str], limit: int) -> list[VaultEntry]:
-        """Entries from before a time, oldest first, from behind ``after`` (time, record) on."""
-        kept = table("vault_entry")
-        at, record = kept.c.at_us, kept.c.record_id
-        statement = (
-            select(*_ENTRY_COLUMNS)
-            .where(at < before_us, (at > after[0]) | ((at == after[0]) & (record > after[1])))
-            .order_by(at, record)
-            .limit(limit)
-        )
-        return [_entry(row) for row in self._connection.execute(statement)]
+    def older(
+        self, before_us: int, after: tuple[int, str], limit: int
+    ) -> list[tuple[str, int, bytes | None]]:
+        """(record, time, key) of what is kept from before a time, oldest first.
+
+        From behind ``after`` (time, record) on; without a key: salts from before there was a vault.
+        """
+        kept, salts = table("vault_entry"), table("commitment_salt")
+        begun = (LEAF.c.record_id == salts.c.record_id) & (LEAF.c.event == "started")
+        found: list[tuple[str, int, bytes | None]] = []
+        for statement, at, record in (
+            (select(kept.c.record_id, kept.c.at_us, kept.c.key_id), kept.c.at_us, kept.c.record_id),
+            (
+                select(salts.c.record_id, LEAF.c.at_us, literal(None)).join(LEAF, begun),
+                LEAF.c.at_us,
+                salts.c.record_id,
+            ),
+        ):
+            rows = self._connection.execute(
+                statement.where(
+                    at < before_us, (at > after[0]) | ((at == after[0]) & (record > after[1]))
+                )
+                .order_by(at, record)
+                .limit(limit)
+            )
+            found += [(row[0], row[1], None if row[2] is None else bytes(row[2])) for row in rows]
+        return sorted(found, key=lambda one: (one[1], one[0]))[:limit]
 
     def subjects(self, key_ids: Sequence[bytes]) -> dict[bytes, bytes]:
         """Whose these keys are: key id → pseudonym."""
@@ -145,14 +161,16 @@ class VaultReader:
             found |= {bytes(row[0]): bytes(row[1]) for row in rows}
         return found
 
-    def used(self, key_ids: Sequence[bytes]) -> set[bytes]:
-        """Which of these keys something is encrypted under, or is to be."""
+    def encrypting(self, key_ids: Sequence[bytes], besides: str = "") -> set[bytes]:
+        """Which of these keys something is encrypted under, ``besides`` a record."""
+        kept = table("vault_entry")
         found: set[bytes] = set()
-        for name in ("vault_entry", "vault_key"):
-            column = table(name).c.key_id
-            for some in _slices(key_ids):
-                rows = self._connection.execute(select(column).where(column.in_(some)).distinct())
-                found |= {bytes(row[0]) for row in rows}
+        for some in _slices(key_ids):
+            statement = select(kept.c.key_id).where(
+                kept.c.key_id.in_(some), kept.c.record_id != besides
+            )
+            rows = self._connection.execute(statement.distinct())
+            found |= {bytes(row[0]) for row in rows}
         return found
 
     def pending(self) -> list[Pending]:
@@ -182,18 +200,6 @@ class VaultReader:
         return [
             (row[0], bytes(row[1]), bytes(row[2])) for row in self._connection.execute(statement)
         ]
-
-    def old_salts_before(self, before_us: int, limit: int) -> list[str]:
-        """Records from before there was a vault whose salts are older than a time."""
-        kept = table("commitment_salt")
-        statement = (
-            select(kept.c.record_id)
-            .join(LEAF, (LEAF.c.record_id == kept.c.record_id) & (LEAF.c.event == "started"))
-            .where(LEAF.c.at_us < before_us)
-            .order_by(LEAF.c.at_us)
-            .limit(limit)
-        )
-        return [row[0] for row in self._connection.execute(statement)]
 
     def holds(self) -> list[tuple[str, str | None, str | None, bytes]]:
         """(act, record, subject, leaf) of every hold that was placed or lifted, in order."""
@@ -260,24 +266,32 @@ class VaultWriter(VaultReader):
     ) -> None:
         """Note what is to be destroyed outside this database, until it is done."""
         self._insert("vault_erasure", [dataclasses.asdict(pending)])
-        items = [("key", one.hex()) for one in key_ids] + [("record", one) for one in record_ids]
-        for some in _slices(items):
-            self._insert(
-                "vault_doomed",
-                [
-                    {"erasure_id": pending.erasure_id, "kind": kind, "item": item}
-                    for kind, item in some
-                ],
-            )
+        self._doom(pending.erasure_id, "key", [one.hex() for one in key_ids])
+        self._doom(pending.erasure_id, "record", record_ids)
 
-    def end_erasure(self, erasure_id: str) -> bool:
-        """Forget a pending erasure; False when somebody else ended it."""
-        gone = 0
+    def extend_erasure(self, erasure_id: str, records: int, key_ids: Sequence[bytes]) -> bool:
+        """Add to an erasure that was begun; False when it was ended meanwhile."""
+        kept = table("vault_erasure")
+        done = self._connection.execute(
+            update(kept)
+            .where(kept.c.erasure_id == erasure_id)
+            .values(records=kept.c.records + records)
+        )
+        if done.rowcount == 0:
+            return False
+        self._doom(erasure_id, "key", [one.hex() for one in key_ids])
+        return True
+
+    def _doom(self, erasure_id: str, kind: str, items: Sequence[str]) -> None:
+        what = {"erasure_id": erasure_id, "kind": kind}
+        for some in _slices(items):
+            self._insert("vault_doomed", [{**what, "item": item} for item in some])
+
+    def end_erasure(self, erasure_id: str) -> None:
+        """Forget an erasure that is done."""
         for name in ("vault_doomed", "vault_erasure"):
             kept = table(name)
-            done = self._connection.execute(delete(kept).where(kept.c.erasure_id == erasure_id))
-            gone = done.rowcount
-        return gone == 1
+            self._connection.execute(delete(kept).where(kept.c.erasure_id == erasure_id))
 
     def _insert(self, name: str, values: list[dict[str, Any]]) -> None:
         self._connection.execute(insert(table(name)), values)

@@ -22,12 +22,12 @@ from guard.audit.checkpoint_key import (
     make_key,
     write_verifier,
 )
-from guard.audit.log_tree import LogTree
 from guard.audit.merkle import verify_consistency
 from guard.audit.note import VerifierKey
 from guard.audit.places import Place
 from guard.audit.signed_state import SignedState, StateFile
-from guard.audit.tile_paths import tiles_of
+from guard.audit.tile_paths import Tile, tiles_of
+from guard.audit.tiles import TileReader
 from guard.errors import CheckpointUnavailable, GuardError, KeyInvalid, LogTampered
 from guard.store.lock import FileLock
 
@@ -181,19 +181,18 @@ class Publisher:
         return ours, theirs
 
     def _check_contained(self, head: Head, known: list[SignedCheckpoint]) -> None:
-        tree = LogTree(self.store)
-        if not known and tree.root(head.size) != head.root:
-            raise _inconsistent("Its root is not that of its rows")
-        for one in known:
-            if one.size > head.size:
-                raise _inconsistent(f"It once had {one.size:,} rows, and has {head.size:,}")
-            if one.size == head.size and one.root == head.root:
-                continue
-            if one.size == 0:
-                continue
-            proof = tree.consistency_proof(one.size, head.size)
-            if not verify_consistency(one.size, head.size, proof, one.root, head.root):
-                raise _inconsistent(f"Its first {one.size:,} rows are not those of a checkpoint")
+        with self.store.read() as reader:
+            tree = TileReader(reader)
+            if not known and tree.root(head.size) != head.root:
+                raise _inconsistent("Its root is not that of its rows")
+            for one in known:
+                if one.size > head.size:
+                    raise _inconsistent(f"It once had {one.size:,} rows, and has {head.size:,}")
+                proof = tree.consistency_proof(one.size, head.size) if one.size else []
+                if one.size and not verify_consistency(
+                    one.size, head.size, proof, one.root, head.root
+                ):
+                    raise _inconsistent(f"Its first {one.size:,} rows differ from a checkpoint")
 
     def _sign(
         self, head: Head, state: SignedState, last: SignedCheckpoint | None
@@ -206,13 +205,16 @@ class Publisher:
     def _send(self, signed: SignedCheckpoint, there: SignedCheckpoint | None) -> None:
         if self.place is not None:
             if there is None or there.size < signed.size:
-                tree = LogTree(self.store)
                 tiles = tiles_of(signed.size, there.size if there else 0)
-                pairs = ((tile, tree.tile(tile)) for tile in tiles)
+                pairs = ((tile, self._hashes(tile)) for tile in tiles)
                 self.place.publish(signed.size, str(signed), pairs)
             now = time.time()
             self.state.write(self.state.read().after(self.place.name, signed.size, now))
         self._read_state()
+
+    def _hashes(self, tile: Tile) -> bytes:
+        with self.store.read() as reader:  # not one for all: sending may take long
+            return TileReader(reader).tile(tile.level, tile.index, tile.width)
 
     def _read_state(self) -> None:
         state = self.state.read()

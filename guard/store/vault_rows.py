@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, literal, select, update
 
+from guard.store import prepared
 from guard.store.tables import LEAF, table
 
 AT_ONCE = 500
@@ -61,6 +62,18 @@ _ENTRY_COLUMNS = [table("vault_entry").c[one.name] for one in dataclasses.fields
 _PENDING_COLUMNS = [table("vault_erasure").c[one.name] for one in dataclasses.fields(Pending)]
 
 
+def _owner() -> Select[Any]:
+    who, key = table("vault_subject"), table("vault_key")
+    is_key = (key.c.subject == who.c.subject) & (key.c.period == bindparam("period"))
+    both = who.outerjoin(key, is_key)
+    statement = select(who.c.subject, key.c.key_id).select_from(both)
+    return statement.where(who.c.lookup == bindparam("lookup"))
+
+
+_OWNER = _owner()
+"""Built once: every record begins with it."""
+
+
 class VaultReader:
     """Questions about the vault within one transaction of the log's database."""
 
@@ -69,10 +82,7 @@ class VaultReader:
 
     def owner(self, lookup: bytes, period: str) -> Owner | None:
         """Who stands behind a look-up hash, with the key of ``period``."""
-        who, key = table("vault_subject"), table("vault_key")
-        both = who.outerjoin(key, (key.c.subject == who.c.subject) & (key.c.period == period))
-        statement = select(who.c.subject, key.c.key_id).select_from(both)
-        row = self._connection.execute(statement.where(who.c.lookup == lookup)).first()
+        row = self._connection.execute(_OWNER, {"lookup": lookup, "period": period}).first()
         if row is None:
             return None
         return Owner(bytes(row[0]), None if row[1] is None else bytes(row[1]))
@@ -294,7 +304,7 @@ class VaultWriter(VaultReader):
             self._connection.execute(delete(kept).where(kept.c.erasure_id == erasure_id))
 
     def _insert(self, name: str, values: list[dict[str, Any]]) -> None:
-        self._connection.execute(insert(table(name)), values)
+        prepared.add(self._connection, name, values)
 
 
 _FIELDS = dataclasses.fields(VaultEntry)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -103,10 +102,3 @@ def fresh_postgres() -> Iterator[str]:
     finally:
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f'DROP SCHEMA "{name}" CASCADE')
-
-
-def without_acts(connection: sqlite3.Connection) -> None:
-    """Undo the step that lets the log hold acts."""
-    for name in ("about", "subject"):
-        connection.execute(f"DROP INDEX ix_audit_leaf_{name}")
-        connection.execute(f"ALTER TABLE audit_leaf DROP COLUMN {name}")

@@ -229,7 +229,7 @@ from test_store_engine import append
 import signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store = open_store(sys.argv[1])
-resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (900_000, 900_000))
 done = 0
 try:
     for done in range(1000):

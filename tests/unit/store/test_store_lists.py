@@ -9,7 +9,7 @@ import pytest
 
 from guard.store.engine import Store
 from guard.store.rows import ListChange
-from tests.support.auditing import without_acts
+from tests.support.older import put_back
 
 
 @pytest.fixture
@@ -66,13 +66,7 @@ def test_a_log_of_the_first_schema_gets_the_tables(store: Store, database: Path)
     from guard.store.engine import open_store
 
     store.close()
-    connection = sqlite3.connect(database)
-    for table in ("own_list_change", "picture_blocks", "manifest_entry", "soft_binding"):
-        connection.execute(f"DROP TABLE {table}")
-    without_acts(connection)
-    connection.execute("UPDATE alembic_version SET version_num = 'r0001'")
-    connection.commit()
-    connection.close()
+    put_back(database, "r0001")
     again = open_store(f"sqlite:///{database}", create=False)
     with again.read() as reader:
         assert reader.list_names() == []

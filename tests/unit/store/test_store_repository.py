@@ -13,7 +13,8 @@ from guard.errors import AuditUnavailable, LogTampered
 from guard.store.engine import Store, open_store
 from guard.store.rows import ManifestEntry
 from guard.types import Fingerprint
-from tests.support.auditing import without_acts, write_released
+from tests.support.auditing import write_released
+from tests.support.older import put_back
 
 _ONE_MORE = (
     "INSERT INTO picture_fingerprint SELECT record_id, leaf_index, 'x', zeroblob(32) "
@@ -22,34 +23,12 @@ _ONE_MORE = (
 ISCC = Fingerprint("io.iscc.v0", "5a" * 32)
 
 
-def as_of_step_three(database: Path) -> None:
-    """The tables as they were before the repository."""
-    with sqlite3.connect(database) as raw:
-        without_acts(raw)
-        raw.executescript(
-            """
-            DROP TABLE manifest_entry;
-            DROP TABLE soft_binding;
-            DROP INDEX ix_picture_fingerprint_leaf;
-            CREATE TABLE before (record_id TEXT NOT NULL, leaf_index BIGINT NOT NULL,
-                algorithm TEXT NOT NULL, bits BLOB NOT NULL, PRIMARY KEY (record_id));
-            INSERT INTO before SELECT record_id, leaf_index, algorithm, bits
-                FROM picture_fingerprint;
-            DROP TABLE picture_fingerprint;
-            ALTER TABLE before RENAME TO picture_fingerprint;
-            CREATE INDEX ix_picture_fingerprint_leaf ON picture_fingerprint (algorithm, leaf_index);
-            UPDATE alembic_version SET version_num = 'r0003';
-            """
-        )
-    raw.close()
-
-
 def test_older_logs_get_entries_for_what_they_hold(store: Store, database: Path) -> None:
     log = SqlAuditLog(store)
     records = [write_released(log, manifest_label=f"urn:c2pa:{n}")[0] for n in range(3)]
     write_released(log, manifest_label=None)
     store.close()
-    as_of_step_three(database)
+    put_back(database, "r0003")
     again = SqlAuditLog(open_store(f"sqlite:///{database}", create=False))
     for record in records:
         found = again.find_by_manifest(record.manifest_label or "")

@@ -10,6 +10,8 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from guard.errors import LogTampered
 from guard.store import checks, prepared
+from guard.store.figures import Figures
+from guard.store.open_records import OpenRecords
 from guard.store.outbox import Outbox
 from guard.store.rows import (
     Head,
@@ -19,7 +21,9 @@ from guard.store.rows import (
     ManifestEntry,
     Query,
     Salts,
+    Scope,
 )
+from guard.store.search import Search
 from guard.store.subject_blocks import SubjectBlocks
 from guard.store.tables import LEAF, table
 from guard.store.tiles import Tiles
@@ -66,6 +70,11 @@ class Reader:
         """The tree's sealed tiles. Only writers may add to them."""
         return Tiles(self._connection, self._log_id)
 
+    @property
+    def open_records(self) -> OpenRecords:
+        """Records that have not ended."""
+        return OpenRecords(self._connection)
+
     def find_log_id(self) -> str | None:
         """The id of the one log in this database, or None when it has none yet."""
         return self._text(select(table("audit_head").c.log_id))
@@ -81,14 +90,16 @@ class Reader:
         statement = select(head, count).where(head.c.log_id == self._log_id)
         row = self._connection.execute(statement).first()
         if row is None:
-            raise LogTampered(
-                "The audit log has lost its head row.", hint="Restore the database from a backup."
-            )
+            raise _headless()
         return Head(row[0], row[1], bytes(row[2]), bytes(row[3])), int(row[4])
 
     def head(self) -> Head:
-        """The tree's state now."""
-        return self.head_and_count()[0]
+        """The tree's state now. Raises LogTampered when it is gone."""
+        head = table("audit_head")
+        row = self._connection.execute(select(head).where(head.c.log_id == self._log_id)).first()
+        if row is None:
+            raise _headless()
+        return Head(row.log_id, row.size, bytes(row.root), bytes(row.frontier))
 
     def leaves(self, start: int, limit: int) -> list[LeafRow]:
         """Up to ``limit`` rows from index ``start`` on, in order."""
@@ -134,26 +145,24 @@ class Reader:
 
     def search(self, query: Query, *, before: int | None, limit: int) -> list[LeafRow]:
         """Rows that match, newest first, below index ``before``."""
-        statement = _narrow(select(*_LEAF_COLUMNS), query)
-        if before is not None:
-            statement = statement.where(LEAF.c.leaf_index < before)
-        statement = statement.order_by(LEAF.c.leaf_index.desc()).limit(limit)
+        search = Search(self._connection, self._log_id, query)
+        indexes = self._connection.execute(search.indexes(before=before, limit=limit)).scalars()
+        statement = (
+            select(*_LEAF_COLUMNS)
+            .where(LEAF.c.log_id == self._log_id, LEAF.c.leaf_index.in_(list(indexes)))
+            .order_by(LEAF.c.leaf_index.desc())
+        )
         return [to_leaf_row(row) for row in self._connection.execute(statement)]
 
-    def counts(self, *names: str) -> Iterator[tuple[Any, ...]]:
-        """How many rows there are per combination of columns: (values…, count)."""
-        columns = [LEAF.c[name] for name in names]
-        statement = select(*columns, func.count()).group_by(*columns).order_by(*columns)
-        for row in self._connection.execute(statement):
-            yield tuple(row)
+    def figures(self, scope: Scope) -> Figures:
+        """Counts over the rows in a scope."""
+        return Figures(self._connection, scope)
 
-    def counts_by_day(self) -> list[tuple[int, str, int]]:
-        """(days since 1970 UTC, event, count)."""
-        day = (LEAF.c.at_us // _DAY_US).label("day")
-        statement = (
-            select(day, LEAF.c.event, func.count()).group_by(day, LEAF.c.event).order_by(day)
-        )
-        return [(int(row[0]), row[1], row[2]) for row in self._connection.execute(statement)]
+    def record_ids(self, first: str, last: str, limit: int) -> list[str]:
+        """Up to ``limit`` ids of records or acts from ``first`` to ``last``, in order."""
+        column = LEAF.c.record_id
+        statement = select(column).where(column.between(first, last)).distinct()
+        return [row[0] for row in self._connection.execute(statement.order_by(column).limit(limit))]
 
     def mark_owner(self, payload: str) -> str | None:
         """The record whose picture carries this mark id (hex)."""
@@ -310,23 +319,7 @@ class Reader:
         return None if row is None else str(row[0])
 
 
-_DAY_US = 86_400_000_000
-
-
-def _narrow(statement: Select[Any], query: Query) -> Select[Any]:
-    equal = {"event": query.event, "record_id": query.record_id}
-    equal |= {"stage": query.stage, "tenant": query.tenant}
-    equal |= {"about": query.about, "subject": query.subject}
-    for name, value in equal.items():
-        if value is not None:
-            statement = statement.where(LEAF.c[name] == value)
-    if query.events:
-        statement = statement.where(LEAF.c.event.in_(query.events))
-    for name, item in (("rules", query.rule), ("categories", query.category)):
-        if item is not None:
-            statement = statement.where(LEAF.c[name].contains(f"\n{item}\n", autoescape=True))
-    if query.since_us is not None:
-        statement = statement.where(LEAF.c.at_us >= query.since_us)
-    if query.until_us is not None:
-        statement = statement.where(LEAF.c.at_us < query.until_us)
-    return statement
+def _headless() -> LogTampered:
+    return LogTampered(
+        "The audit log has lost its head row.", hint="Restore the database from a backup."
+    )

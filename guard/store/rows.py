@@ -109,7 +109,9 @@ class ManifestEntry:
 class Query:
     """Which rows are wanted; None does not narrow. Times in microseconds since 1970 UTC.
 
-    ``events`` are names of events and acts, any of which will do.
+    ``events`` are names of events and acts, any of which will do; ``records`` ids of records, and
+    ``between`` the first and last id, any of which will do. ``policy`` is a name, or the beginning
+    of a digest; ``mark`` a mark id in hex.
     """
 
     since_us: int | None = None
@@ -123,6 +125,22 @@ class Query:
     about: str | None = None
     subject: str | None = None
     events: tuple[str, ...] = ()
+    action: str | None = None
+    model: str | None = None
+    policy: str | None = None
+    mark: str | None = None
+    asset_sha256: str | None = None
+    records: tuple[str, ...] | None = None
+    between: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which rows are counted: of a time, ``until_us`` excluded, and of a tenant; None for all."""
+
+    since_us: int | None = None
+    until_us: int | None = None
+    tenant: str | None = None
 
 
 COLUMN_NAMES = tuple(field.name for field in dataclasses.fields(LeafColumns))

@@ -32,6 +32,26 @@ class AuditLeaf(SQLModel, table=True):
             sqlite_where=text("subject IS NOT NULL"),
             postgresql_where=text("subject IS NOT NULL"),
         ),
+        Index(
+            "ix_audit_leaf_rules",
+            "leaf_index",
+            "rules",
+            sqlite_where=text("rules <> ''"),
+            postgresql_where=text("rules <> ''"),
+        ),
+        Index(
+            "ix_audit_leaf_categories",
+            "leaf_index",
+            "categories",
+            sqlite_where=text("categories <> ''"),
+            postgresql_where=text("categories <> ''"),
+        ),
+        Index(
+            "ix_audit_leaf_asset",
+            "asset_sha256",
+            sqlite_where=text("asset_sha256 IS NOT NULL"),
+            postgresql_where=text("asset_sha256 IS NOT NULL"),
+        ),
     )
 
     log_id: str = Field(primary_key=True, sa_type=Text)

@@ -1,4 +1,4 @@
-"""Lists, single records, counts and exports."""
+"""Lists, single records and exports."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from guard.audit import export, query
+from guard.audit.acts import new_act
 from guard.audit.canonical import canonical_json
 from guard.audit.export import export_csv, export_jsonl
 from guard.audit.log import SqlAuditLog
 from guard.audit.merkle import leaf_hash, root
-from guard.audit.query import list_records, show, stats
+from guard.audit.query import acts, full_id, iterate, list_records, show
 from guard.audit.verify import verify_log
-from guard.errors import RecordNotFound
-from guard.types import Event, Score, Stage
+from guard.errors import InvalidRequest, RecordNotFound
+from guard.store import search
+from guard.store.rows import Query
+from guard.types import Act, Event, Score, Stage
 from tests.support.auditing import new_record_id, pictured, started, write_released
 
 DAY = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -85,10 +88,82 @@ def test_lists_are_newest_first(story: SqlAuditLog) -> None:
         ({"since": DAY, "until": DAY + timedelta(hours=7)}, [1, 0]),
         ({"tenant": "b", "event": "started"}, [4]),
         ({"tenant": "' OR 1=1 --"}, []),
+        ({"policy": "strict"}, [5, 4]),
+        ({"policy": "stric"}, []),
+        ({"policy": "abab" * 3}, [5, 4, 3, 2, 1, 0]),  # a digest, by its beginning
+        ({"policy": "bbab" * 3}, []),
+        ({"policy": "abab"}, []),  # too short to be the beginning of one
+        ({"policy": "ab%bab"}, []),
+        ({"model": "demo-1"}, [1]),
+        ({"model": "demo"}, []),
+        ({"action": "allow"}, [5, 4, 3, 2, 1, 0]),
+        ({"action": "block"}, []),
+        ({"before": 3}, [2, 1, 0]),
+        ({"before": 3, "tenant": "a"}, [1, 0]),
+        ({"before": 0}, []),
+        ({"rule": "real_people", "event": "blocked", "stage": "prompt"}, [3]),
+        ({"rule": "real_people", "event": "failed"}, []),
+        ({"category": "gore", "tenant": "b"}, []),
+        ({"records": ()}, []),
     ],
 )
 def test_lists_narrow(story: SqlAuditLog, narrow: dict[str, object], expected: list[int]) -> None:
     assert indexes(story, **narrow) == expected
+
+
+def test_a_picture_is_found_by_file_mark_and_id(story: SqlAuditLog) -> None:
+    record = list_records(story, event="released")[0].record
+    other = list_records(story, event="blocked")[0].record.record_id
+    assert record.mark is not None
+    assert indexes(story, mark=record.mark.payload) == [1]
+    assert indexes(story, mark="00" * 8) == []
+    assert indexes(story, asset_sha256=record.asset_sha256) == [1]
+    assert indexes(story, asset_sha256="00" * 32) == []
+    assert indexes(story, record_id=record.record_id) == [1, 0]
+    assert indexes(story, record_id=record.record_id.replace("-", "").upper()) == [1, 0]
+    assert indexes(story, records=[record.record_id, other]) == [3, 2, 1, 0]
+    assert indexes(story, records=[record.record_id], rule="real_people") == []
+    assert set(indexes(story, record_id=record.record_id[:6])) >= {0, 1}
+    assert full_id(story, record.record_id[:-1]) == record.record_id
+    assert full_id(story, record.record_id) == record.record_id
+
+
+@pytest.mark.parametrize("start", ["", "x", "%", "0199b2c4-9d3a-7c11-8a52-3f0d6c1e2b900", "../"])
+def test_what_is_no_beginning_of_an_id_is_refused(story: SqlAuditLog, start: str) -> None:
+    with pytest.raises(InvalidRequest, match="No record id begins"):
+        list_records(story, record_id=start)
+    with pytest.raises(InvalidRequest, match="No record id begins"):
+        full_id(story, start)
+
+
+def test_a_beginning_names_one_record_or_none(story: SqlAuditLog) -> None:
+    with pytest.raises(InvalidRequest, match="Several"):
+        full_id(story, "0")
+    with pytest.raises(RecordNotFound, match="no record ffff"):
+        full_id(story, "ffff")
+
+
+def test_many_matches_are_read_in_order_and_few_are_looked_up(
+    story: SqlAuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However the database goes about it, the answer is the same."""
+    monkeypatch.setattr(search, "FEW", 1)
+    assert indexes(story, tenant="a") == [1, 0]
+    assert indexes(story, event="failed", tenant="b") == [5]
+    assert indexes(story, since=DAY, until=DAY + timedelta(hours=7)) == [1, 0]
+    assert indexes(story, since=DAY, tenant="b", event="started", limit=1) == [4]
+
+
+def test_acts_are_no_records(story: SqlAuditLog) -> None:
+    record_id = list_records(story, event="blocked")[0].record.record_id
+    story.act(new_act(Act.VIEWED, "dana", "case-1", about=record_id))
+    assert indexes(story) == [5, 4, 3, 2, 1, 0]
+    assert [one.index for one in iterate(story, Query())] == [5, 4, 3, 2, 1, 0]
+    found = acts(story, about=record_id)
+    assert [one.act.who for one in found] == ["dana"]
+    assert acts(story, before=found[0].index) == []
+    with pytest.raises(RecordNotFound):
+        show(story, found[0].act.act_id)
 
 
 def test_pages_do_not_show(story: SqlAuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,29 +185,6 @@ def test_one_record_shows_all_its_events(story: SqlAuditLog) -> None:
 def test_times_need_a_zone(story: SqlAuditLog) -> None:
     with pytest.raises(ValueError, match="no zone"):
         list_records(story, since=datetime(2026, 1, 1))  # noqa: DTZ001 - the point
-
-
-def test_counts(story: SqlAuditLog) -> None:
-    assert stats(story) == {
-        "events": 6,
-        "records": 3,
-        "by_event": {"started": 3, "released": 1, "blocked": 1, "failed": 1},
-        "by_stage": {"prompt": 1, "generate": 1},
-        "by_policy": {"default": 4, "strict": 2},
-        "by_model": {"demo-1": 1},
-        "by_tenant": {"a": 2, "b": 2},
-        "by_rule": {"real_people": 1, "hate-100": 1, "real-people": 1},
-        "by_day": {
-            "2026-11-23": {"started": 1, "released": 1},
-            "2026-11-24": {"started": 2, "blocked": 1, "failed": 1},
-        },
-    }
-
-
-def test_counts_of_nothing(log: SqlAuditLog) -> None:
-    figures = stats(log)
-    assert figures["events"] == figures["records"] == 0
-    assert not any(value for value in figures.values())
 
 
 def test_json_lines_let_the_tree_be_rebuilt(

@@ -82,6 +82,11 @@ class DataKeys:
         """Whether the keys were opened before."""
         return bool(self._pseudonym_key)
 
+    @property
+    def kek_id(self) -> str:
+        """Names the key-encryption key in use; empty before the keys are opened."""
+        return "" if self._kek is None else self._kek.id
+
     def open(self, *, may_begin: bool) -> None:
         """Open the keys; make the first where there are none and ``may_begin``.
 

@@ -14,6 +14,7 @@ from guard.types import as_dict
 
 from .audit_questions import LIST_EXAMPLE, list_, show
 from .audit_stats import stats
+from .audit_vault import register as register_vault
 from .command import Run, command
 from .exits import Exit
 from .output import progress
@@ -38,6 +39,7 @@ def register(app: typer.Typer) -> None:
         "export",
         example="guard audit export log.jsonl\nguard audit export log.csv --format csv",
     )(export)
+    register_vault(noun)
     app.add_typer(noun, name="audit")
 
 

@@ -114,6 +114,21 @@ def _database(run: Run) -> str:
     return f"{check.records} records, root {check.root[:16]}"
 
 
+def _vault(run: Run) -> str:
+    from guard.assemble import build_log
+    from guard.audit.holds import vault_of
+
+    vault = vault_of(build_log(run.settings))
+    kept = vault.check()
+    keys = vault.keys.store.name
+    if run.settings.key_encryption_key is not None:
+        return f"{kept} records; back up {keys} and GUARD_KEY_ENCRYPTION_KEY"
+    return (
+        f"{kept} records; back up {keys} and, elsewhere, {run.settings.home / 'keys'}: who loses "
+        "either cannot read them, who has both and the log can"
+    )
+
+
 CHECKS = (
     Check("policy", _policy),
     Check("lexicons", _lexicons),
@@ -121,5 +136,6 @@ CHECKS = (
     Check("signing key", _keys),
     Check("mark secret", _mark),
     Check("audit log", _database),
+    Check("vault", _vault),
     Check("demo model", _demo),
 )

@@ -14,6 +14,7 @@ from guard.errors import KeyInvalid, OutputUnwritable
 from .certificates import check, request
 from .command import Run, command
 from .exits import Exit
+from .vault_keys import rotate_vault
 
 if TYPE_CHECKING:
     from guard.provenance.keys import KeyFiles
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
         "--common-name 'Example Images'",
     )(request)
     command(noun, "rotate-watermark", example="guard keys rotate-watermark")(rotate_watermark)
+    command(noun, "rotate-vault", example="guard keys rotate-vault")(rotate_vault)
     app.add_typer(noun, name="keys")
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guard.errors import InvalidConfiguration, PolicyInvalid, SettingsInvalid
+from guard.errors import (
+    InvalidConfiguration,
+    OutputUnwritable,
+    PolicyInvalid,
+    SettingsInvalid,
+    Unavailable,
+)
 from guard.plugins import Wiring, registry
 from guard.policy.load import load_policy
 from guard.policy.model import ManifestSettings, Policy, Retention
@@ -204,11 +211,14 @@ def build_log(
     ``policy`` says what the vault keeps of new records. Raises AuditUnavailable, SettingsInvalid
     for a bad database URL, KeyInvalid for a malformed key-encryption key.
     """
+    from guard.audit.endpoints import load_subscriptions
     from guard.audit.log import SqlAuditLog
+    from guard.audit.messenger import Messenger
 
     store = build_store(settings, create=create)
     vault = build_vault(settings, store, policy)
-    return SqlAuditLog(store, settings.home / "index", vault)
+    messenger = Messenger(load_subscriptions(settings))
+    return SqlAuditLog(store, settings.home / "index", vault, messenger)
 
 
 def build_vault(settings: Settings, store: Store, policy: Policy | None = None) -> Vault:
@@ -237,6 +247,25 @@ def build_vault(settings: Settings, store: Store, policy: Policy | None = None) 
 
     kept = policy.retention if policy is not None else Retention()
     return Vault(store, open_keys, keks, Keeps(kept.prompt, kept.user, kept.key_period))
+
+
+def tidy(policy: Policy, settings: Settings, rooms: Rooms) -> None:
+    """End what was cut off before, and reviews that nobody held in time, where settings say so.
+
+    Looks back a week; ``guard audit reap`` looks at everything. A database that cannot be written
+    now is no reason to fail here: it will be one at the first request.
+    """
+    from guard.audit.held import HeldPictures
+    from guard.audit.log import SqlAuditLog
+    from guard.audit.reap import AT_START, expire, longest_run, reap
+
+    log, held = rooms.log, rooms.quarantine
+    if not (settings.reap_at_start and isinstance(log, SqlAuditLog)):
+        return
+    with suppress(Unavailable, OutputUnwritable):
+        reap(log, longest_run(settings), within=AT_START)
+        if isinstance(held, HeldPictures):
+            expire(log, held, timedelta(days=policy.retention.held_days), within=AT_START)
 
 
 def build_quarantine(settings: Settings) -> HeldPictures:

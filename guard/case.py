@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from guard.audit.base import AuditLog
+from guard.audit.sensitive import Shown, after_block
 from guard.delivery import PendingFile
 from guard.errors import AuditUnavailable, GuardError
+from guard.policy.model import Policy
 from guard.stage import expect, run_stage
 from guard.types import (
     Action,
@@ -47,6 +49,7 @@ class Clerk:
 
     log: AuditLog
     seconds: float
+    policy: Policy
 
     def start(
         self, record: AuditRecord, *, prompt: str, user: str | None, negative_prompt: str = ""
@@ -64,6 +67,13 @@ class Clerk:
         return self._ask(
             AuditReceipt, lambda: self.log.finish(record, manifest=manifest, blocks=blocks)
         )
+
+    def block(self, record: AuditRecord, decision: Decision, shown: Shown | None) -> AuditReceipt:
+        """End the record as blocked, with what must follow. Raises AuditUnavailable."""
+        sequel = after_block(self.policy, record, decision, shown)
+        if sequel is None:
+            return self.finish(record)
+        return self._ask(AuditReceipt, lambda: self.log.finish(record, sequel=sequel))
 
     def find_by_mark(self, payload: str) -> str | None:
         """Id of the record whose picture carries this mark. Raises AuditUnavailable."""
@@ -134,11 +144,17 @@ class Case:
             rules=self.decision.rules + decision.rules,
             policy_digest=decision.policy_digest,
             reasons=tuple(dict.fromkeys(reasons)),
+            sensitive=any(one.sensitive for one in both),
         )
 
-    def block(self, stage: Stage) -> Blocked:
-        """The policy said no."""
-        return self._refusal(Blocked, stage, self._end(Event.BLOCKED, stage))
+    def block(self, stage: Stage, shown: Shown | None = None) -> Blocked:
+        """The policy said no. ``shown`` is the picture it said it of, if there is one.
+
+        Of a picture that must not exist, its hashes go into the log; it goes nowhere.
+        """
+        self._note_end(Event.BLOCKED, stage)
+        receipt = self.clerk.block(self.record, self.decision, shown)
+        return self._refusal(Blocked, stage, receipt)
 
     def fail(self, stage: Stage, error: GuardError) -> Failed:
         """A stage is missing, broken, slow or lying. Raises AuditUnavailable if it is the audit."""
@@ -201,6 +217,17 @@ class Case:
         reasons: tuple[str, ...] | None = None,
         manifest: bytes | None = None,
     ) -> AuditReceipt:
+        if self.decision.sensitive and event is not Event.FAILED:
+            raise AuditUnavailable(  # whatever led here, nothing of it may be kept
+                f"A sensitive request cannot end as '{event}'.", hint="Please report this bug."
+            )
+        self._note_end(event, stage, reasons)
+        # Of what was never to leave, nothing is kept.
+        return self.clerk.finish(self.record, manifest, self.blocks if manifest else None)
+
+    def _note_end(
+        self, event: Event, stage: Stage | None, reasons: tuple[str, ...] | None = None
+    ) -> None:
         codes = reasons or tuple(reason.code for reason in self.decision.reasons)
         self.note(
             event=event,
@@ -211,5 +238,3 @@ class Case:
             reasons=codes,
             scores=self.scores,
         )
-        # Of what was never to leave, nothing is kept.
-        return self.clerk.finish(self.record, manifest, self.blocks if manifest else None)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from uuid6 import uuid7
 
+from guard.audit.sensitive import Shown
 from guard.case import Case, Clerk
 from guard.delivery import Delivery
 from guard.errors import AuditUnavailable, GuardError, InvalidRequest, MarkRejected
@@ -74,7 +75,7 @@ class _Source:
     """What a picture is made from, as the manifest tells it.
 
     ``opened``: the picture is its parent, not something new that was made from it. ``outside``: it
-    was handed in, and may carry an earlier mark.
+    was handed in, and may carry an earlier mark; ``file`` is then what was handed in.
     """
 
     origin: Origin
@@ -84,6 +85,7 @@ class _Source:
     opened: bool = False
     labelled: bool = False
     outside: bool = False
+    file: bytes | None = dataclasses.field(default=None, repr=False)
 
 
 class Guard:
@@ -96,7 +98,7 @@ class Guard:
         self.policy = policy
         self.rooms = rooms
         self._stages = Stages(policy, rooms, limits)
-        self._clerk = Clerk(rooms.log, limits.seconds[Stage.AUDIT])
+        self._clerk = Clerk(rooms.log, limits.seconds[Stage.AUDIT], policy)
 
     @classmethod
     def from_settings(
@@ -114,11 +116,12 @@ class Guard:
         Raises InvalidConfiguration (PolicyInvalid, SettingsInvalid, KeyInvalid) or
         AuditUnavailable.
         """
-        from guard.assemble import build_rooms, resolve_policy
+        from guard.assemble import build_rooms, resolve_policy, tidy
 
         settings = settings or Settings.load()
         chosen = resolve_policy(policy, settings)
         rooms = build_rooms(chosen, settings, signing_key=signing_key)
+        tidy(chosen, settings, rooms)
         return cls(chosen, rooms, StageLimits.from_settings(settings))
 
     # -- questions that leave no record ------------------------------------------------------
@@ -173,7 +176,7 @@ class Guard:
             model=request.model,
             idempotency_key=request.idempotency_key,
         )
-        stopped = self._screen_prompt(first, request)
+        stopped = self._screen_prompt(first, request, parent)
         if stopped is not None:
             return (stopped,)
         cases = self._cases(request, first)
@@ -183,7 +186,8 @@ class Guard:
         try:
             self._stages.prepare_classifier()
             if parent is not None and self._input_is_blocked(cases, parent.pixels):
-                return tuple(case.block(stage) for case in cases)
+                shown = Shown(parent.pixels, parent.data)
+                return tuple(case.block(stage, shown) for case in cases)
             stage = Stage.GENERATE
             raws, notices = self._stages.draw(request, generator)
         except GuardError as error:
@@ -201,7 +205,9 @@ class Guard:
                 raise
         return tuple(outcomes)
 
-    def _screen_prompt(self, case: Case, request: GenerationRequest) -> Outcome | None:
+    def _screen_prompt(
+        self, case: Case, request: GenerationRequest, parent: Decoded | None
+    ) -> Outcome | None:
         """How the request ended at the front door; None when it may go on."""
         try:
             case.findings, decision = self._stages.screen(request.prompt, request.negative_prompt)
@@ -212,7 +218,8 @@ class Guard:
         if decision.action is not Action.BLOCK:
             return None
         case.start(request.prompt, request.user, request.negative_prompt)
-        return case.block(Stage.PROMPT)
+        shown = None if parent is None else Shown(parent.pixels, parent.data)
+        return case.block(Stage.PROMPT, shown)
 
     def _cases(self, request: GenerationRequest, first: Case) -> list[Case]:
         """One case a picture; they share the prompt's findings."""
@@ -225,7 +232,7 @@ class Guard:
 
     def _input_is_blocked(self, cases: list[Case], pixels: Pixels) -> bool:
         """An img2img input passes the same classifiers."""
-        scores, decision = self._stages.classify(pixels)
+        scores, decision = self._stages.classify(pixels, cases[0].findings)
         for case in cases:
             case.scores = scores
             case.weigh(decision)
@@ -257,7 +264,9 @@ class Guard:
         opened = origin is not Origin.GENERATED
         opened = opened or holds_manifest_store(decoded.data, decoded.media_type)
         parent = decoded if opened else None
-        source = _Source(origin, None, parent, decoded.alpha, opened=opened, outside=True)
+        source = _Source(
+            origin, None, parent, decoded.alpha, opened=opened, outside=True, file=decoded.data
+        )
         return self._finish(case, decoded.pixels, source, delivery)
 
     # -- the rest of the hallway -------------------------------------------------------------
@@ -265,11 +274,11 @@ class Guard:
     def _finish(self, case: Case, pixels: Pixels, source: _Source, delivery: Delivery) -> Outcome:
         stage = Stage.CLASSIFY
         try:
-            scores, decision = self._stages.classify(pixels)
+            scores, decision = self._stages.classify(pixels, case.findings)
             case.scores = scores
             case.weigh(decision)
             if decision.action is Action.BLOCK:
-                return case.block(stage)
+                return case.block(stage, Shown(pixels, source.file))
             stage = Stage.WATERMARK
             if source.outside and self._refuses_mark(case, pixels):
                 return self._refuse(case, ALREADY_MARKED)
@@ -312,6 +321,7 @@ class Guard:
         """Into quarantine first: a held record without its picture could never be approved."""
         record_id = case.record.record_id
         looked = {rule.id for rule in self.policy.output_rules}
+        looked |= {rule.id for rule in self.policy.picture_combinations}
         by = Stage.CLASSIFY if looked.intersection(case.decision.rules) else Stage.PROMPT
         self._stages.run(Stage.SIGN, lambda: self.rooms.quarantine.keep(record_id, asset))
         try:

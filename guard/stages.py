@@ -72,11 +72,13 @@ class Stages:
         """Open every detector: nothing is generated that could not be classified."""
         self.run(Stage.CLASSIFY, self.rooms.classifier.prepare)
 
-    def classify(self, pixels: Pixels) -> tuple[tuple[Score, ...], Decision]:
-        """Scores of a picture, and what the policy says of them."""
+    def classify(
+        self, pixels: Pixels, findings: tuple[Finding, ...] = ()
+    ) -> tuple[tuple[Score, ...], Decision]:
+        """Scores of a picture, and what the policy says of them and its prompt's findings."""
         scores = self.run(Stage.CLASSIFY, lambda: self.rooms.classifier.score(pixels))
         _expect_all(scores, Score, Stage.CLASSIFY, "scores")
-        return scores, decide_output(self.policy, scores)
+        return scores, decide_output(self.policy, scores, findings)
 
     def draw(self, request: GenerationRequest, generator: Generator | None) -> Drawn:
         """As many pictures as the request asks for."""

@@ -36,6 +36,9 @@ MARGIN = 1.1
 AT_START = timedelta(days=7)
 """How far before the age of what is reaped a start-up looks back; ``guard audit reap`` sees all."""
 
+MOST_HELD = 10_000
+"""Held records looked at in one run; the oldest come first."""
+
 REVIEW_EXPIRED = "review_expired"
 """The reason of a block that no reviewer decided."""
 
@@ -80,24 +83,30 @@ def reap(
     ``within``: look back no further than that before. Choose more than the longest run can take
     (:func:`longest_run`). Raises AuditUnavailable.
     """
-    before = datetime.now(UTC) - older_than
-    since_us = 0 if within is None else to_us(before - within)
+    before, since_us = _window(older_than, within)
     receipts: list[AuditReceipt] = []
-    for ids in _open(log, Event.STARTED, to_us(before), since_us):
+    for ids in _open(log, Event.STARTED, before, since_us):
         receipts += log.run(End(ids, Event.STARTED, _abandoned))
     return tuple(receipts)
 
 
-def expire(log: SqlAuditLog, held: HeldPictures, older_than: timedelta) -> tuple[AuditReceipt, ...]:
+def expire(
+    log: SqlAuditLog,
+    held: HeldPictures,
+    older_than: timedelta,
+    *,
+    within: timedelta | None = None,
+) -> tuple[AuditReceipt, ...]:
     """Block what has been held for so long and nobody decided; its picture is destroyed then.
 
-    A record under legal hold stays as it is. Raises AuditUnavailable, and OutputUnwritable when a
+    ``within``: look back no further than that before. A record under legal hold, or of a person
+    under one, stays as it is. Raises AuditUnavailable, and OutputUnwritable when a
     picture cannot be removed.
     """
-    before_us = to_us(datetime.now(UTC) - older_than)
+    before, since_us = _window(older_than, within)
     receipts: list[AuditReceipt] = []
     with log.store.read() as reader:
-        ids = reader.open_records.ids(Event.HELD, before_us, limit=10_000)
+        ids = reader.open_records.ids(Event.HELD, before, since_us, limit=MOST_HELD)
         free = [one for one in ids if not _on_hold(reader, one)]
     for record_id in free:
         done = log.run(End((record_id,), Event.HELD, _expired))
@@ -105,6 +114,12 @@ def expire(log: SqlAuditLog, held: HeldPictures, older_than: timedelta) -> tuple
             held.discard(record_id)
         receipts += done
     return tuple(receipts)
+
+
+def _window(older_than: timedelta, within: timedelta | None) -> tuple[int, int]:
+    """Before and since when, in microseconds."""
+    before = datetime.now(UTC) - older_than
+    return to_us(before), 0 if within is None else to_us(before - within)
 
 
 def _on_hold(reader: Reader, record_id: str) -> bool:

@@ -53,6 +53,13 @@ class Settings(BaseSettings):
     reap_at_start: bool = True
     reap_seconds: float | None = Field(default=None, gt=0)
 
+    checkpoints: str | None = None
+    checkpoint_key: Path | None = None
+    checkpoint_verifiers: str | None = None
+    checkpoint_rows: int = Field(default=1_000, ge=1)
+    checkpoint_seconds: float = Field(default=60.0, gt=0)
+    checkpoint_max_age_seconds: float | None = Field(default=None, gt=0)
+
     prompt_seconds: float = Field(default=10.0, gt=0)
     generate_seconds: float = Field(default=600.0, gt=0)
     classify_seconds: float = Field(default=120.0, gt=0)

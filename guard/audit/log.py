@@ -23,6 +23,7 @@ from guard.store.fingerprint_index import FingerprintIndex
 from guard.types import AuditAct, AuditReceipt, AuditRecord, Event, Fingerprint
 
 if TYPE_CHECKING:
+    from guard.audit.background import BackgroundPublisher
     from guard.audit.sequel import Sequel
     from guard.audit.vault import Vault
     from guard.store.engine import Store
@@ -59,6 +60,8 @@ class SqlAuditLog:
         self._indexes_lock = threading.Lock()
         self._group = GroupCommit(store)
         self._messenger = messenger or Messenger()
+        self.publishing: BackgroundPublisher | None = None
+        """Told of every write; publishes checkpoints beside it."""
 
     @property
     def log_id(self) -> str:
@@ -85,8 +88,10 @@ class SqlAuditLog:
         ``prompt`` and ``user`` stand in the record as salted commitments only, which replace what
         it says of them; the vault keeps what the policy says, encrypted. Raises DuplicateRequest
         when the tenant used the idempotency key before, AuditUnavailable when nothing could be
-        recorded.
+        recorded, CheckpointUnavailable when checkpoints are published too late (see settings).
         """
+        if self.publishing is not None:
+            self.publishing.check_fresh()
         if self.vault is not None:
             self.vault.prepare(record, user)
         start = Start(record, prompt, user, negative_prompt, self.vault)
@@ -125,7 +130,10 @@ class SqlAuditLog:
 
         Raises what the job raises, and AuditUnavailable when it could not be written in time.
         """
-        return self._group.run(Telling(job, self._messenger))
+        answer = self._group.run(Telling(job, self._messenger))
+        if self.publishing is not None:
+            self.publishing.wake()
+        return answer
 
     def _apply(self, job: Start | Finish, allowed: set[Event]) -> AuditReceipt:
         if job.record.event not in allowed:

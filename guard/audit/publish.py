@@ -117,6 +117,25 @@ class Publisher:
         new = size - self._size
         return new >= self.rhythm.rows or (new > 0 and now - self._at >= self.rhythm.seconds)
 
+    def seconds_left(self, now: float) -> float:
+        """Until a log that has grown at all wants a checkpoint."""
+        return max(0.0, self._at + self.rhythm.seconds - now)
+
+    def size(self) -> int:
+        """Rows in the log now."""
+        with self.store.read() as reader:
+            return reader.head().size
+
+    def waited(self, now: float) -> float:
+        """Seconds since the oldest row was written that no published checkpoint covers.
+
+        By the times that rows claim, and 0 when all are covered.
+        """
+        self._read_state()  # other processes of this home may have published meanwhile
+        with self.store.read() as reader:
+            rows = reader.leaves(self._size, 1)
+        return now - rows[0].columns.at_us / 1e6 if rows else 0.0
+
     def publish(self) -> SignedCheckpoint:
         """Sign the log as it is now, publish it, and answer the checkpoint.
 

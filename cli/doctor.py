@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(run: Run) -> Exit:
-    """Check policy, lexicons, detectors, demo model, keys, mark secret, database."""
+    """Check policy, lexicons, detectors, demo model, keys, mark secret, database, vault."""
     return worst([_one(run, check) for check in CHECKS])
 
 

@@ -130,6 +130,8 @@ MEANINGS = {
     "mark_secret": "Secret of the watermark in hex, in place of the file in the home.",
     "retired_mark_secrets": "Earlier secrets in hex, commas between them: marks of theirs are still"
     " read. Those in the home are read as well.",
+    "trustmark_models": "Folder with TrustMark's ONNX models: others' TrustMarks are then read as"
+    " labels, and policies may mark with the method `trustmark`. Nothing is downloaded.",
     "server_token": "Bearer token with which `guard serve` takes changes; none: it takes none.",
     "server_url": "Where clients reach the service, for receipts and discovery.",
     "server_reference_hosts": "Hosts, commas between them, that pictures may be fetched from for"

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from guard.store.engine import Store
     from guard.store.keys import KeyStore
     from guard.verify.suspect import Verifier
-    from guard.watermark.base import Watermark
+    from guard.watermark.base import MarkReader, Watermark
 
 
 def resolve_policy(policy: str | Path | Policy | None, settings: Settings) -> Policy:
@@ -286,7 +286,18 @@ def build_verifier(policy: Policy, settings: Settings) -> Verifier:
         build_watermark(policy, settings),
         build_log(settings),
         StampQueue(settings.home).completed,
+        build_mark_readers(policy, settings),
     )
+
+
+def build_mark_readers(policy: Policy, settings: Settings) -> tuple[MarkReader, ...]:
+    """Who reads others' marks: the built-ins and every plug-in, but those that are off.
+
+    Raises DetectorUnavailable when a reader that is on lacks its weights.
+    """
+    wiring = Wiring(settings, policy)
+    made = (factory(wiring) for factory in registry("guard_mark_readers").values())
+    return tuple(reader for reader in made if reader is not None)
 
 
 def make_home(home: Path) -> None:

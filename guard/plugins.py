@@ -18,7 +18,7 @@ from guard.errors import InvalidConfiguration, PolicyInvalid
 from guard.generate.base import Generator
 from guard.policy.model import Policy
 from guard.settings import Settings
-from guard.watermark.base import Watermark
+from guard.watermark.base import MarkReader, Watermark
 
 GROUP = "genguard"
 """The entry-point group and pluggy's project name."""
@@ -43,6 +43,7 @@ class Wiring:
 GeneratorFactory = Callable[[str, Settings], Generator]
 DetectorFactory = Callable[[Wiring], tuple[Detector, ...]]
 WatermarkFactory = Callable[[Wiring], Watermark]
+MarkReaderFactory = Callable[[Wiring], MarkReader | None]
 
 
 class Hooks:
@@ -59,6 +60,10 @@ class Hooks:
     @hookspec
     def guard_watermarks(self) -> Mapping[str, WatermarkFactory]:  # type: ignore[empty-body]
         """Method → factory of (wiring)."""
+
+    @hookspec
+    def guard_mark_readers(self) -> Mapping[str, MarkReaderFactory]:  # type: ignore[empty-body]
+        """Maker of a mark → factory of (wiring), which answers None where the reader is off."""
 
 
 class BuiltIns:
@@ -111,7 +116,36 @@ class BuiltIns:
                 false_positive_rate=wiring.policy.watermark.false_positive_rate,
             )
 
-        return {"genguard-pilot-3": pilot}
+        def trustmark(wiring: Wiring) -> Watermark:
+            from guard.watermark.trustmark_watermark import TrustMarkWatermark
+
+            return TrustMarkWatermark(
+                wiring.settings.trustmark_models,
+                wiring.mark_secret,
+                retired=wiring.retired_mark_secrets,
+                strength=wiring.policy.watermark.strength,
+                wished=wiring.policy.watermark.survive,
+                false_positive_rate=wiring.policy.watermark.false_positive_rate,
+            )
+
+        return {"genguard-pilot-3": pilot, "trustmark": trustmark}
+
+    @hookimpl
+    def guard_mark_readers(self) -> Mapping[str, MarkReaderFactory]:
+        """Public messages of well-known generators; TrustMark where its weights are named."""
+
+        def invisible_watermark(wiring: Wiring) -> MarkReader:
+            from guard.watermark.legacy import PublicMessages
+
+            return PublicMessages()
+
+        def trustmark(wiring: Wiring) -> MarkReader | None:
+            from guard.watermark.trustmark import TrustMarkReader
+
+            folder = wiring.settings.trustmark_models
+            return None if folder is None else TrustMarkReader(folder)
+
+        return {"invisible-watermark": invisible_watermark, "trustmark": trustmark}
 
 
 @cache

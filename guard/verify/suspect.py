@@ -6,13 +6,13 @@ the answer. ``nothing_found`` says that nothing was found, never that a picture 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from guard.audit.base import AuditLog, StoredRecord
-from guard.errors import GuardError
+from guard.errors import DetectorUnavailable, GuardError
 from guard.image.decode import Decoded, load
 from guard.image.fingerprint import distance, measured
 from guard.provenance.labels import claimed_labels, read_labels
@@ -32,7 +32,7 @@ from guard.verify.binding import claimed_record, compare_with, contradicts
 from guard.verify.compare import Comparison
 from guard.verify.explain import explain
 from guard.verify.similar import find_lookalike
-from guard.watermark.base import Watermark
+from guard.watermark.base import Label, MarkReader, Watermark
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,6 +63,7 @@ class Verifier:
     ``log`` None: no record can be consulted, so ``recovered`` is out of reach. Raises nothing
     but GuardError: InvalidImage for what is not a picture, Unavailable when a part is broken.
     ``completed`` adds to a kept manifest store the time-stamp that came after it was kept.
+    ``readers`` read others' marks, as labels; None: the public messages of well-known generators.
     """
 
     def __init__(
@@ -71,11 +72,13 @@ class Verifier:
         watermark: Watermark,
         log: AuditLog | None,
         completed: Callable[[bytes], bytes] = bytes,
+        readers: Sequence[MarkReader] | None = None,
     ) -> None:
         self._trust = trust
         self._watermark = watermark
         self._log = log
         self._completed = completed
+        self._readers = readers
 
     def examine(self, source: bytes | str | Path | Image) -> VerificationReport:
         """The report on one picture. Raises InvalidImage."""
@@ -118,7 +121,7 @@ class Verifier:
             labels=(
                 *read_labels(picture.data, picture.media_type),
                 *claimed_labels(reading),
-                *self._foreign_marks(picture),
+                *(dict(label) for label in self._foreign_marks(picture.pixels)),
             ),
             comparison=comparison,
             claimed=claimed,
@@ -154,11 +157,19 @@ class Verifier:
         registered = Registered(stored.registered_at, signed_by)
         return in_force_when_registered(reading, store, self._trust, registered)
 
-    @staticmethod
-    def _foreign_marks(picture: Decoded) -> tuple[dict[str, Any], ...]:
-        from guard.watermark.legacy import read_known_labels
+    def _foreign_marks(self, pixels: Pixels) -> Iterator[Label]:
+        from guard.watermark.legacy import PublicMessages
 
-        return tuple(dict(label) for label in read_known_labels(picture.pixels))
+        for reader in (PublicMessages(),) if self._readers is None else self._readers:
+            try:
+                yield from reader.read(pixels)
+            except GuardError:
+                raise
+            except Exception as error:
+                raise DetectorUnavailable(
+                    f"{type(reader).__name__}, a reader of others' marks, failed: {error}",
+                    hint="Mend or uninstall the plug-in that brings it.",
+                ) from error
 
 
 def judge(evidence: Evidence) -> VerdictName:

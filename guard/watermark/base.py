@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from guard.types import Detection, MarkedImage, Pixels
 
@@ -24,4 +25,20 @@ class Watermark(Protocol):
 
     def detect(self, pixels: Pixels) -> Detection:
         """What is found; never raises on a valid picture, however small."""
+        ...
+
+
+Label = Mapping[str, Any]
+"""What an unproven mark says: anybody can write such a mark onto any picture."""
+
+
+class MarkReader(Protocol):
+    """Reads the marks of another maker."""
+
+    def read(self, pixels: Pixels) -> tuple[Label, ...]:
+        """The marks found in ``pixels``, mostly none.
+
+        Each has ``kind`` ("watermark"), ``method``, ``name``, ``source``, ``message`` (hex) and
+        ``proves``. Raises DetectorUnavailable when the reader itself is broken.
+        """
         ...

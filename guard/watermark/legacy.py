@@ -8,6 +8,9 @@ So only the well-known messages are told, word for word or nearly so, and nothin
 
 ``dwtDct`` and ``dwtDctSvd`` are read here with NumPy: importing the package costs seconds, for it
 imports torch. :func:`decode_bits` is for whoever knows method and length.
+
+A reading that is not exact is told when hardly any unmarked picture agrees as well, counted on
+pictures (:mod:`guard.watermark.foreign`) and never computed from coins.
 """
 
 from __future__ import annotations
@@ -18,26 +21,31 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from guard.errors import DetectorUnavailable
 from guard.types import Pixels
-
-Bits = NDArray[np.uint8]
+from guard.watermark import rivagan
+from guard.watermark.foreign import PROVES_NOTHING, Bits, shipped_null
 
 METHODS: Final = ("dwtDct", "dwtDctSvd", "rivaGan")
-
-PROVES_NOTHING: Final = (
-    "A public message that anybody can write onto any picture: it proves nothing about origin."
-)
 
 LEAST_PIXELS: Final = 256 * 256
 """invisible-watermark refuses smaller pictures, so none of them carries its mark."""
 
-WRONG_BITS_ALLOWED: Final = 1 / 16
-"""Share of bits that may differ from a message of at least ``TOLERANT_FROM`` bits."""
+RATE: Final = 1e-3
+"""A message is told only when no larger share of unmarked pictures agrees with it as well."""
+
+LEAST_SHARE: Final = 5 / 6
+"""Share of its bits that must be right besides, of a message of at least ``TOLERANT_FROM`` bits. No
+unmarked picture comes near: what a null of thousands leaves open is closed by this."""
+
+LEAST_SHARE_OF_SHORT: Final = 7 / 8
+"""The same for shorter messages."""
 
 TOLERANT_FROM: Final = 46
-_SCALE: Final = 36.0  # quantiser step of dwtDct, in Haar coefficients of U
-_BLOCK: Final = 4
+STEP: Final = 36.0
+"""Quantiser step of dwtDct and dwtDctSvd, in Haar coefficients of U."""
+
+BLOCK: Final = 4
+"""Side of the blocks that carry a bit each, in Haar coefficients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +76,25 @@ KNOWN_MESSAGES: Final = (
 )
 
 
+class PublicMessages:
+    """The reader of :data:`KNOWN_MESSAGES`, as ``verify`` asks it."""
+
+    def read(self, pixels: Pixels) -> tuple[dict[str, Any], ...]:
+        """See :func:`read_known_labels`."""
+        return read_known_labels(pixels)
+
+
 def read_known_labels(pixels: Pixels) -> tuple[dict[str, Any], ...]:
-    """The well-known messages that ``pixels`` (uint8, (h, w, 3)) carry; mostly none. Never raises.
+    """The well-known messages that ``pixels`` (uint8, (h, w, 3)) carry; mostly none.
+
+    Never raises for a picture; OSError when the installation lacks its null.
 
     Each: ``kind``, ``method``, ``name``, ``source``, ``message`` (hex, as read), ``exact``,
-    ``matching_bits``, ``bits``, ``proves`` (that it proves nothing).
+    ``matching_bits``, ``bits``, ``p_value`` (counted on ``unmarked_pictures`` pictures), ``proves``
+    (that it proves nothing).
     """
     try:
-        raw = _raw_bits(pixels)
+        raw = raw_bits(pixels)
     except Exception:  # noqa: BLE001  # a label is a courtesy: a picture it trips over has none
         return ()
     found = (_compare(raw, known) for known in KNOWN_MESSAGES)
@@ -91,31 +110,23 @@ def decode_bits(pixels: Pixels, method: str, length: int) -> str:
     """
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
-    if method == "rivaGan":
-        return _rivagan_bits(pixels, length)
-    raw = _raw_bits(pixels, method)
-    if not 0 < length <= raw.size:
+    check_room(pixels, length if method != "rivaGan" else 1)
+    if method != "rivaGan":
+        return "".join(map(str, vote(raw_bits(pixels, method), length)))
+    if length != rivagan.LENGTH:
+        raise ValueError(f"rivaGan carries {rivagan.LENGTH} bits, not {length}")
+    return "".join(map(str, rivagan.read_bits(pixels)))
+
+
+def check_room(pixels: Pixels, length: int) -> None:
+    """That ``pixels`` have a block for each of ``length`` bits. Raises ValueError."""
+    height, width = pixels.shape[:2]
+    blocks = (height // 4 * 2 // BLOCK) * (width // 4 * 2 // BLOCK)
+    if height * width < LEAST_PIXELS or not 0 < length <= blocks:
         raise ValueError(f"the picture is too small for {length} bits")
-    return "".join(map(str, _vote(raw, length)))
 
 
-def _rivagan_bits(pixels: Pixels, length: int) -> str:
-    try:
-        from imwatermark import WatermarkDecoder
-    except ImportError as error:
-        raise DetectorUnavailable(
-            "rivaGan marks are read by the package invisible-watermark, which is not installed.",
-            hint="Install it beside: pip install --no-deps invisible-watermark",
-        ) from error
-    WatermarkDecoder.loadModel()
-    try:
-        found = WatermarkDecoder("bits", length).decode(_bgr(pixels), "rivaGan")
-    except RuntimeError as error:
-        raise ValueError(str(error)) from error
-    return "".join(str(int(bit)) for bit in found)
-
-
-def _raw_bits(pixels: Pixels, method: str = "dwtDct") -> Bits:
+def raw_bits(pixels: Pixels, method: str = "dwtDct") -> Bits:
     """What each 4 × 4 block of the Haar approximation of U says, row by row.
 
     dwtDct takes the block's largest entry but the first, dwtDctSvd its largest singular value
@@ -124,10 +135,10 @@ def _raw_bits(pixels: Pixels, method: str = "dwtDct") -> Bits:
     """
     blocks = _blocks(pixels)
     if method == "dwtDct":
-        size = np.abs(blocks.reshape(-1, _BLOCK * _BLOCK)[:, 1:]).max(axis=1)
+        size = np.abs(blocks.reshape(-1, BLOCK * BLOCK)[:, 1:]).max(axis=1)
     else:
         size = np.linalg.svd(blocks, compute_uv=False)[:, 0]
-    return np.asarray(size % _SCALE > _SCALE / 2, dtype=np.uint8)
+    return np.asarray(size % STEP > STEP / 2, dtype=np.uint8)
 
 
 def _blocks(pixels: Pixels) -> NDArray[np.float64]:
@@ -136,18 +147,22 @@ def _blocks(pixels: Pixels) -> NDArray[np.float64]:
     import pywt  # type: ignore[import-untyped]  # ships no types
 
     height, width = pixels.shape[:2]
-    if height * width < LEAST_PIXELS or min(height, width) < 2 * _BLOCK:
-        return np.empty((0, _BLOCK, _BLOCK), dtype=np.float64)
+    if height * width < LEAST_PIXELS or min(height, width) < 2 * BLOCK:
+        return np.empty((0, BLOCK, BLOCK), dtype=np.float64)
     chroma = cv2.cvtColor(_bgr(pixels), cv2.COLOR_BGR2YUV)[..., 1].astype(np.float64)
     # PyWavelets' own rounding decides where a coefficient sits on a step: use it, to agree.
-    haar = pywt.dwt2(chroma[: height // 4 * 4, : width // 4 * 4], "haar")[0]
-    tall, wide = haar.shape[0] // _BLOCK, haar.shape[1] // _BLOCK
-    haar = haar[: tall * _BLOCK, : wide * _BLOCK].reshape(tall, _BLOCK, wide, _BLOCK)
-    blocks = haar.transpose(0, 2, 1, 3).reshape(-1, _BLOCK, _BLOCK)
+    return as_blocks(pywt.dwt2(chroma[: height // 4 * 4, : width // 4 * 4], "haar")[0])
+
+
+def as_blocks(haar: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The whole blocks of a plane of Haar coefficients, row by row, shape (n, 4, 4)."""
+    tall, wide = haar.shape[0] // BLOCK, haar.shape[1] // BLOCK
+    haar = haar[: tall * BLOCK, : wide * BLOCK].reshape(tall, BLOCK, wide, BLOCK)
+    blocks = haar.transpose(0, 2, 1, 3).reshape(-1, BLOCK, BLOCK)
     return np.asarray(blocks, dtype=np.float64)
 
 
-def _vote(raw: Bits, length: int) -> Bits:
+def vote(raw: Bits, length: int) -> Bits:
     """Block i speaks for bit i mod ``length``: the majority of each."""
     places = np.arange(raw.size) % length
     counts = np.bincount(places, minlength=length)
@@ -159,11 +174,14 @@ def _compare(raw: Bits, known: KnownMessage) -> dict[str, Any] | None:
     length = len(known.bits)
     if raw.size < length:
         return None
-    read = _vote(raw, length)
+    read = vote(raw, length)
     expected = np.array([int(bit) for bit in known.bits], dtype=np.uint8)
     matching = int((read == expected).sum())
-    allowed = int(length * WRONG_BITS_ALLOWED) if length >= TOLERANT_FROM else 0
-    if length - matching > allowed:
+    null = shipped_null("dwtDct", length)
+    if null is None:
+        return None
+    p_value = null.p_value(expected, matching)
+    if not is_told(p_value, matching, length):
         return None
     return {
         "kind": "watermark",
@@ -174,8 +192,16 @@ def _compare(raw: Bits, known: KnownMessage) -> dict[str, Any] | None:
         "exact": matching == length,
         "matching_bits": matching,
         "bits": length,
+        "p_value": p_value,
+        "unmarked_pictures": null.pictures,
         "proves": PROVES_NOTHING,
     }
+
+
+def is_told(p_value: float, matching: int, length: int) -> bool:
+    """Whether ``matching`` of ``length`` bits, with the empirical ``p_value``, make a label."""
+    least = LEAST_SHARE if length >= TOLERANT_FROM else LEAST_SHARE_OF_SHORT
+    return p_value <= RATE and matching >= least * length
 
 
 def _hex(bits: Bits) -> str:

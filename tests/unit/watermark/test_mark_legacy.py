@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from types import SimpleNamespace
-
-import cv2
 import numpy as np
 import pytest
-import pywt
-from numpy.typing import NDArray
 
-from guard.errors import DetectorUnavailable
 from guard.types import Pixels
 from guard.watermark import legacy
+from guard.watermark.invisible import write_bits
 from tests.support.mark_pictures import KINDS, flat_art, texture
 
 EXPECTED = {
@@ -23,28 +17,7 @@ EXPECTED = {
 
 
 def _write(pixels: Pixels, bits: str, method: str = "dwtDct") -> Pixels:
-    """A writer of the two wavelet methods, made for these tests."""
-    yuv = cv2.cvtColor(pixels[..., ::-1].copy(), cv2.COLOR_BGR2YUV)
-    height, width = (side // 4 * 4 for side in pixels.shape[:2])
-    low, detail = pywt.dwt2(yuv[:height, :width, 1].astype(float), "haar")
-    tall, wide = (side // 4 for side in low.shape)
-    for number in range(tall * wide):
-        y, x = 4 * (number // wide), 4 * (number % wide)
-        bit = int(bits[number % len(bits)])
-        low[y : y + 4, x : x + 4] = _with_bit(low[y : y + 4, x : x + 4], bit, method)
-    yuv[:height, :width, 1] = np.clip(np.rint(pywt.idwt2((low, detail), "haar")), 0, 255)
-    return np.ascontiguousarray(cv2.cvtColor(yuv, cv2.COLOR_YUV2BGR)[..., ::-1])
-
-
-def _with_bit(block: NDArray[np.float64], bit: int, method: str) -> NDArray[np.float64]:
-    if method == "dwtDctSvd":
-        left, sizes, right = np.linalg.svd(block)
-        sizes[0] = (sizes[0] // 36 + 0.25 + 0.5 * bit) * 36
-        return np.asarray(left @ np.diag(sizes) @ right)
-    flat = block.ravel().copy()
-    place = 1 + int(np.abs(flat[1:]).argmax())
-    flat[place] = np.copysign((abs(flat[place]) // 36 + 0.25 + 0.5 * bit) * 36, flat[place])
-    return flat.reshape(4, 4)
+    return write_bits(pixels, method, np.frombuffer(bits.encode(), np.uint8) - ord("0"))
 
 
 @pytest.fixture(scope="module")
@@ -77,17 +50,34 @@ def test_messages_in_letters() -> None:
         assert int(bits[name], 2).to_bytes(len(text), "big") == text
 
 
-@pytest.mark.parametrize("flips", [1, 3, 4])
+@pytest.mark.parametrize("flips", [1, 3, 8, 9])
 def test_nearly_is_told_as_nearly(host: Pixels, flips: int) -> None:
     bits = list(legacy.KNOWN_MESSAGES[0].bits)
     for place in range(flips):
-        bits[7 * place] = "10"[int(bits[7 * place])]
+        bits[5 * place] = "10"[int(bits[5 * place])]
     labels = legacy.read_known_labels(_write(host, "".join(bits)))
-    if flips > 3:
+    if flips > 8:
         assert labels == ()
     else:
         assert [label["exact"] for label in labels] == [False]
         assert labels[0]["matching_bits"] == 48 - flips
+        assert labels[0]["p_value"] == 1 / (1 + labels[0]["unmarked_pictures"]) <= legacy.RATE
+
+
+@pytest.mark.parametrize(("flips", "told"), [(4, True), (5, False)])
+def test_short_messages_must_be_nearer(host: Pixels, flips: int, told: bool) -> None:
+    (known,) = (one for one in legacy.KNOWN_MESSAGES if len(one.bits) == 32)
+    bits = list(known.bits)
+    for place in range(flips):
+        bits[6 * place] = "10"[int(bits[6 * place])]
+    assert bool(legacy.read_known_labels(_write(host, "".join(bits)))) is told
+
+
+def test_a_message_without_a_null_is_never_told(
+    host: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(legacy, "shipped_null", lambda method, length: None)
+    assert legacy.read_known_labels(_write(host, legacy.KNOWN_MESSAGES[0].bits)) == ()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -133,42 +123,15 @@ def test_decodes_what_each_method_wrote(host: Pixels, method: str) -> None:
     assert legacy.decode_bits(_write(host, bits, method), method, 32) == bits
 
 
-def test_rivagan_needs_the_package(host: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "imwatermark", None)
-    with pytest.raises(DetectorUnavailable) as missing:
-        legacy.decode_bits(host, "rivaGan", 32)
-    assert "pip install" in missing.value.hint
-
-
-def test_rivagan_asks_the_package(host: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Decoder:
-        loaded = False
-
-        def __init__(self, kind: str, length: int) -> None:
-            assert kind == "bits"
-            self.length = length
-
-        @classmethod
-        def loadModel(cls) -> None:  # noqa: N802  # the package's own name
-            cls.loaded = True
-
-        def decode(self, pixels: Pixels, method: str) -> list[bool]:
-            assert self.loaded
-            assert method == "rivaGan"
-            assert np.array_equal(pixels[..., ::-1], host)
-            if self.length != 32:
-                raise RuntimeError("rivaGan only supports 32 bits watermarks now.")
-            return [True, False] * 16
-
-    monkeypatch.setitem(sys.modules, "imwatermark", SimpleNamespace(WatermarkDecoder=Decoder))
-    assert legacy.decode_bits(host, "rivaGan", 32) == "10" * 16
-    with pytest.raises(ValueError, match="32 bits"):
-        legacy.decode_bits(host, "rivaGan", 31)
-
-
 @pytest.mark.parametrize(
     ("method", "length", "side"),
-    [("none", 32, 300), ("dwtDct", 32, 100), ("dwtDct", 0, 300), ("dwtDctSvd", 5000, 300)],
+    [
+        ("none", 32, 300),
+        ("dwtDct", 32, 100),
+        ("dwtDct", 0, 300),
+        ("dwtDctSvd", 5000, 300),
+        ("rivaGan", 32, 100),
+    ],
 )
 def test_refuses_what_cannot_be(method: str, length: int, side: int) -> None:
     with pytest.raises(ValueError, match=r"method|small"):

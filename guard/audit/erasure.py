@@ -117,6 +117,7 @@ def erase(
         writer.vault.remove_keys(found.keys)
         if found.subject is not None:
             writer.vault.remove_subject(found.subject)
+            writer.subject_blocks.forget(found.subject.hex())
         writer.vault.begin_erasure(pending, found.keys, sorted(waiting & set(found.records)))
     return _finish(log, pending, held)
 

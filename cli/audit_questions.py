@@ -47,7 +47,7 @@ def list_(
     tenant: Annotated[str | None, typer.Option("--tenant", help="Only of this tenant.")] = None,
     user: Annotated[
         str | None,
-        typer.Option("--user", help="Only of this user, found through the vault's pseudonym."),
+        typer.Option("--user", help="Only of this user of --tenant, by the vault's pseudonym."),
     ] = None,
     record: Annotated[
         str | None, typer.Option("--record", metavar="ID", help="Only ids that begin so.")

@@ -21,10 +21,10 @@ from .times import SinceOption, UntilOption, parse_time
 if TYPE_CHECKING:
     from guard.audit.statistics import Disputed, Reviews, Statistics
 
-BAR = 24
-"""Columns of the longest bar."""
+BAR = 16
+"""Columns of the longest bar: a table fits a terminal of 80."""
 
-LINE = 60
+LINE = 48
 """Columns of a sparkline."""
 
 MOST = 10
@@ -165,10 +165,10 @@ def _tables(found: Statistics) -> list[Table]:
 
 def _new(first: str, *others: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column(f"[bold not dim]By {first}[/]", no_wrap=True, min_width=20)
-    table.add_column("", width=BAR, no_wrap=True)
+    table.add_column(f"[bold not dim]By {first}[/]", overflow="fold", min_width=20)
+    table.add_column("", width=BAR, min_width=BAR, no_wrap=True)
     for heading in others:
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
     return table
 
 

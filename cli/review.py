@@ -11,6 +11,7 @@ from rich.markup import escape
 from guard.delivery import Delivery
 from guard.types import as_dict
 
+from .appeals import register as register_appeals
 from .command import Run, command
 from .exits import Exit
 from .requests import OutOption
@@ -23,10 +24,13 @@ RecordArgument = Annotated[str, typer.Argument(metavar="RECORD_ID", help="A held
 
 def register(app: typer.Typer) -> None:
     """Add the noun to ``app``."""
-    noun = typer.Typer(no_args_is_help=True, help="Held decisions: list, approve, reject.")
+    noun = typer.Typer(
+        no_args_is_help=True, help="Held and disputed decisions: list, approve, reject; appeals."
+    )
     command(noun, "list", example="guard review list")(list_)
     command(noun, "approve", example="guard review approve 0199b2c4-… --out approved")(approve)
     command(noun, "reject", example="guard review reject 0199b2c4-… --reviewer dana")(reject)
+    register_appeals(noun)
     app.add_typer(noun, name="review")
 
 

@@ -177,10 +177,12 @@ def acts(  # noqa: PLR0913 - one argument for each way to narrow
         events=tuple(one.value for one in Act) if act is None else (act.value,),
     )
     rows = islice(_rows(log, query, before, min(limit, PAGE)), limit)
-    return [
-        ActEntry(row.index, act_leaves.parse(row.leaf).act, receipt(log.log_id, row))
-        for row in rows
-    ]
+    return [to_act_entry(log.log_id, row) for row in rows]
+
+
+def to_act_entry(log_id: str, row: LeafRow) -> ActEntry:
+    """A row as an act. Raises LogTampered when the leaf is not what was written."""
+    return ActEntry(row.index, act_leaves.parse(row.leaf).act, receipt(log_id, row))
 
 
 def show(log: SqlAuditLog, record_id: str) -> tuple[Entry, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select, text
 
+from guard.store.appeals import undecided
 from guard.store.rows import Scope
 from guard.store.tables import LEAF
 
@@ -79,13 +80,7 @@ class Figures:
 
     def open_appeals(self) -> int:
         """How many appeals nobody has decided, whenever they were made."""
-        later = LEAF.alias("later")
-        decided = select(later.c.leaf_index).where(
-            later.c.about == LEAF.c.about,
-            later.c.leaf_index > LEAF.c.leaf_index,
-            later.c.event.in_(("appeal_granted", "appeal_denied")),
-        )
-        statement = select(func.count()).where(LEAF.c.event == "appealed", ~decided.exists())
+        statement = select(func.count()).where(undecided())
         if self.scope.tenant is not None:
             statement = statement.where(self._of_tenant(self.scope.tenant, of_records=False))
         return int(self._connection.execute(statement).scalar() or 0)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from guard.errors import LogTampered
 from guard.store import checks, prepared
+from guard.store.appeals import undecided
 from guard.store.figures import Figures
 from guard.store.open_records import OpenRecords
 from guard.store.outbox import Outbox
@@ -151,6 +152,16 @@ class Reader:
             select(*_LEAF_COLUMNS)
             .where(LEAF.c.log_id == self._log_id, LEAF.c.leaf_index.in_(list(indexes)))
             .order_by(LEAF.c.leaf_index.desc())
+        )
+        return [to_leaf_row(row) for row in self._connection.execute(statement)]
+
+    def open_appeals(self, after: int, limit: int) -> list[LeafRow]:
+        """Appeals that nobody has decided, oldest first, from behind index ``after`` on."""
+        statement = (
+            select(*_LEAF_COLUMNS)
+            .where(undecided(), LEAF.c.leaf_index > after)
+            .order_by(LEAF.c.leaf_index)
+            .limit(limit)
         )
         return [to_leaf_row(row) for row in self._connection.execute(statement)]
 

@@ -12,6 +12,7 @@ from rich.markup import escape
 from guard.errors import OutputUnwritable
 from guard.types import as_dict
 
+from .audit_events import register as register_events
 from .audit_questions import LIST_EXAMPLE, list_, show
 from .audit_stats import stats
 from .audit_vault import register as register_vault
@@ -40,6 +41,7 @@ def register(app: typer.Typer) -> None:
         example="guard audit export log.jsonl\nguard audit export log.csv --format csv",
     )(export)
     register_vault(noun)
+    register_events(noun)
     app.add_typer(noun, name="audit")
 
 

@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True, help="Held and disputed decisions: list, approve, reject; appeals."
     )
     command(noun, "list", example="guard review list")(list_)
+    command(noun, "show", example="guard review show 0199b2c4-… --out look.png")(show)
     command(noun, "approve", example="guard review approve 0199b2c4-… --out approved")(approve)
     command(noun, "reject", example="guard review reject 0199b2c4-… --reviewer dana")(reject)
     register_appeals(noun)
@@ -47,6 +48,28 @@ def list_(run: Run) -> Exit:
     if not waiting:
         run.out.say("[dim]Nothing is waiting.[/]")
     return Exit.REVIEW if waiting else Exit.DONE
+
+
+def show(
+    run: Run,
+    record_id: RecordArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where a copy goes.")],
+    reviewer: ReviewerOption = "",
+) -> Exit:
+    """Take a copy of a held picture to look at; that you did is recorded first."""
+    from guard.assemble import build_quarantine
+    from guard.audit.access import view
+    from guard.audit.files import put_in_place, writable, write_private
+
+    seen = view(run.log, build_quarantine(run.settings), record_id, reviewer)
+    with writable(out):
+        put_in_place(write_private(out, seen.picture), out)
+    run.out.emit(
+        {"status": "viewed", "record_id": record_id, "path": str(out)}
+        | {"receipt": as_dict(seen.receipt)},
+        f"[bold]viewed[/]  {escape(str(out))}  [dim]row {seen.receipt.index}[/]",
+    )
+    return Exit.DONE
 
 
 def approve(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
+from .audit_events import build_deliverer
 from .command import Run, command
 from .exits import Exit
 
 EXAMPLE = """\
 guard serve
-guard serve --host 0.0.0.0 --port 8443"""
+guard serve --host 0.0.0.0 --port 8443 --deliver"""
 
 
 def register(app: typer.Typer) -> None:
@@ -28,6 +32,9 @@ def serve(
     port: Annotated[
         int, typer.Option("--port", min=1, max=65_535, help="Port to listen on.")
     ] = 8080,
+    deliver: Annotated[
+        bool, typer.Option("--deliver", help="Also send what waits to webhooks, meanwhile.")
+    ] = False,
 ) -> Exit:
     """Let others find the manifests of pictures that lost them, by mark or fingerprint.
 
@@ -43,5 +50,19 @@ def serve(
         {"url": where, "api": f"{where}/v1", "openapi": f"{where}/openapi.json"},
         f"Serving [bold]{escape(where)}/v1[/] until stopped (Ctrl+C)",
     )
-    listen(app, host, port)
+    with _delivering(run) if deliver else nullcontext():
+        listen(app, host, port)
     return Exit.DONE
+
+
+@contextmanager
+def _delivering(run: Run) -> Iterator[None]:
+    """Sends messages in the background; what is being sent at the end is settled first."""
+    sender, stop = build_deliverer(run), threading.Event()
+    thread = threading.Thread(target=sender.watch, args=(stop,), name="guard-outbox", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(2 * sender.seconds + 5.0)

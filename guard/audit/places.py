@@ -38,6 +38,11 @@ class Place(Protocol):
         """For messages; without secrets."""
         ...
 
+    @property
+    def keeps_tiles(self) -> bool:
+        """Whether tiles are published there, too."""
+        ...
+
     def newest(self) -> str | None:
         """The newest note there, or None."""
         ...
@@ -57,6 +62,8 @@ class Place(Protocol):
 
 class PublishedFolder:
     """A log in the layout of tlog-tiles, on any :class:`Files`."""
+
+    keeps_tiles = True
 
     def __init__(self, files: Files) -> None:
         self._files = files
@@ -139,6 +146,8 @@ class PublishedFolder:
 
 class PublishedFile:
     """A file that only grows: one JSON line a checkpoint, ``{"size", "note"}``. No tiles."""
+
+    keeps_tiles = False
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)

@@ -22,6 +22,7 @@ from guard.audit.checkpoint_key import (
     make_key,
     write_verifier,
 )
+from guard.audit.known import Known
 from guard.audit.merkle import verify_consistency
 from guard.audit.note import VerifierKey
 from guard.audit.places import Place
@@ -198,6 +199,27 @@ class Publisher:
                 hint="Restore what was published there. Nothing is signed until then.",
             )
         return ours, theirs
+
+    def known_roots(self, *, whole: bool = False) -> Known:
+        """What was signed, to compare the log with.
+
+        The newest checkpoint at the place and the last that this home signed; ``whole``, or where
+        the place keeps no tiles: every checkpoint there. Raises as :meth:`known`.
+        """
+        found = [one for one in self.known() if one]
+        if self.place is not None and (whole or not self.place.keeps_tiles):
+            verifiers = self.keys.verifiers(self.origin)
+            found += (
+                open_checkpoint(note, verifiers, self.origin) for note in self.place.history()
+            )
+        roots: dict[int, bytes] = {}
+        for one in found:
+            if roots.setdefault(one.size, one.root) != one.root:
+                raise LogTampered(
+                    f"There are two different checkpoints of {one.size:,} rows.",
+                    hint="Somebody who has the signing key forked the log. Keep both.",
+                )
+        return Known(roots, self.place)
 
     def _check_contained(self, head: Head, known: list[SignedCheckpoint]) -> None:
         with self.store.read() as reader:

@@ -3,26 +3,30 @@
 For every row: the leaf is canonical, belongs to this log, its hash and every column beside it
 follow from its bytes, and the indexes have no gap. For the whole: root and frontier match the
 head, every record's events are in an allowed order, and the lookup tables (marks, manifests,
-fingerprints, blocks, keys) say what the leaves say. Memory does not grow with the log.
+fingerprints, blocks, keys) and the tiles say what the leaves say. Of the leaves 32 bytes for each
+256 are kept in memory.
 
-What this cannot see: someone with full write access who rewrites leaves, columns, hashes and
-head alike, or puts an old copy of the whole database back. That takes a root kept elsewhere,
-which is what ``expected`` is for.
+The database alone cannot tell when someone with full write access rewrites leaves, columns, hashes
+and head alike, or puts an old copy of the whole database back. That takes what is kept elsewhere:
+checkpoints (``known``), or a root that was noted (``expected``).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from guard.audit.kept import KeptBeside
+from guard.audit.known import Known, KnownCheck
 from guard.audit.leaf import columns, parse
 from guard.audit.log import SqlAuditLog
 from guard.audit.merkle import Frontier, leaf_hash
 from guard.audit.record import Leaf
 from guard.audit.rules import may_follow
+from guard.audit.tile_check import TileCheck
 from guard.errors import LogTampered
 from guard.store.rows import COLUMN_NAMES, Head, LeafRow
 from guard.types import AuditRecord
@@ -48,7 +52,8 @@ class LogCheck:
     """What a check found. ``root`` is recomputed, in hex; ``first_bad`` the lowest bad index.
 
     ``first_bad`` is None when the log is good, and when the rows agree with one another but not
-    with the head: then it cannot be told where.
+    with the head, or with a checkpoint whose tiles nobody kept: then it cannot be told where.
+    ``checkpoint``: the rows of the newest checkpoint that it was compared with.
     """
 
     ok: bool
@@ -56,6 +61,7 @@ class LogCheck:
     root: str
     first_bad: int | None
     problems: tuple[str, ...]
+    checkpoint: int | None = None
 
 
 @dataclass(slots=True)
@@ -80,40 +86,68 @@ def verify_log(
     log: SqlAuditLog | Store,
     *,
     expected: tuple[int, str] | None = None,
+    known: Known | None = None,
     progress: Progress | None = None,
 ) -> LogCheck:
     """Check everything; ``records`` counts the rows.
 
     ``expected`` is (size, root in hex) noted earlier in a safe place: the log must still begin
-    with that very tree. Appending may go on meanwhile: rows newer than the head at the start
-    are left to the next check. Raises AuditUnavailable when the database cannot be read.
+    with that very tree, as with those of ``known``. Appending may go on meanwhile: rows newer
+    than the head at the start are left to the next check. Raises AuditUnavailable when the
+    database cannot be read, CheckpointUnavailable when published tiles are needed and cannot.
     """
     store = log.store if isinstance(log, SqlAuditLog) else log
     found = _Findings()
+    known = _with_noted(known or Known({}), expected, found)
     with store.read() as reader:
+        sealed = reader.tiles.count()
         head, stored = reader.head_and_count()
     if stored != head.size:
         found.add(
             f"The head says {head.size:,} rows, the table has {stored:,}.", min(head.size, stored)
         )
-    frontier = Frontier()
-    _check_noted(frontier, expected, found)
+    frontier = _walk(store, head, (known, sealed, progress), found)
+    _check_head(frontier, head, found)
+    _check_order(store, head.size, found)
+    _check_lookups(store, head.size, found)
+    root = frontier.root.hex()
+    return LogCheck(
+        not found.problems, frontier.size, root, found.first_bad, found.said(), known.newest
+    )
+
+
+def _with_noted(known: Known, expected: tuple[int, str] | None, found: _Findings) -> Known:
+    """``known`` and what was noted, which must not contradict."""
+    if expected is None:
+        return known
+    size, root = expected[0], bytes.fromhex(expected[1])
+    if known.roots.get(size, root) != root:
+        found.add(f"The checkpoint of {size:,} rows is not what was noted.")
+    return dataclasses.replace(known, roots={**known.roots, size: root})
+
+
+def _walk(
+    store: Store, head: Head, against: tuple[Known, int, Progress | None], found: _Findings
+) -> Frontier:
+    """Check every row, and what is to be compared with them; answers their tree."""
+    known, sealed, progress = against
+    frontier, outside = Frontier(), KnownCheck(store, known, found.add)
     blocks, kept = _Blocks(store, found), KeptBeside(store, found.add)
+    tiles = TileCheck(store, found.add)
+    outside.at(frontier)
     for row in _rows(store, head.size, progress):
         checked = _check_row(row, frontier.size, head.log_id, found)
         blocks.expect(checked)
         kept.expect(checked and checked[0], row)
-        frontier.append(leaf_hash(row.leaf))
-        _check_noted(frontier, expected, found)
+        hashed = leaf_hash(row.leaf)
+        tiles.add(hashed)
+        frontier.append(hashed)
+        outside.at(frontier)
     blocks.check()
     kept.check()
-    _check_head(frontier, head, found)
-    if expected and expected[0] > head.size:
-        found.add(f"The log once had {expected[0]:,} rows.", head.size)
-    _check_order(store, head.size, found)
-    _check_lookups(store, head.size, found)
-    root = frontier.root.hex()
-    return LogCheck(not found.problems, frontier.size, root, found.first_bad, found.said())
+    tiles.finish(sealed)
+    outside.finish(frontier.size, bytes(tiles.units))
+    return frontier
 
 
 def _rows(store: Store, size: int, progress: Progress | None) -> Iterator[LeafRow]:
@@ -176,11 +210,6 @@ def _check_row(
     if wrong:
         found.add(f"Row {row.index:,}: not what the leaf says: {', '.join(wrong)}.", row.index)
     return (leaf.record, row.index) if isinstance(leaf, Leaf) else None
-
-
-def _check_noted(frontier: Frontier, expected: tuple[int, str] | None, found: _Findings) -> None:
-    if expected and frontier.size == expected[0] and frontier.root.hex() != expected[1]:
-        found.add(f"The first {expected[0]:,} rows are not those noted earlier.")
 
 
 def _check_head(frontier: Frontier, head: Head, found: _Findings) -> None:

@@ -546,11 +546,11 @@ def test_another_key_database_is_not_mistaken_for_the_logs(
     other = empty.open()
     with pytest.raises(VaultUnavailable, match="is empty"):
         begin(other)
-    strange = House(f"sqlite:///{tmp_path}/strange.sqlite3", house.keys_url, house.home).open()
+    strange = House(f"sqlite:///{tmp_path}/strange.sqlite3", house.keys_url, house.home)
     with pytest.raises(VaultUnavailable, match="belongs to another log"):
-        begin(strange)
-    for one in (empty, strange):
-        (one.store if isinstance(one, SqlAuditLog) else one).close()
+        begin(strange.open())
+    empty.close()
+    strange.close()
 
 
 def test_a_key_that_is_gone_is_said_to_be(log: SqlAuditLog) -> None:

@@ -56,6 +56,10 @@ SMALL_SIDE: Final = 200
 """Native pixels of the short side below which every mark takes the coarsest plane: the finer ones
 have frequencies for which such a picture has too few pixels."""
 
+SIDE_CHANGED: Final = 1.3
+ACTIVITY_CHANGED: Final = 0.6
+"""How much of the short side and of the activity a stretched copy may have lost or gained."""
+
 WIDE: Final = Band(
     low=0.08, high=0.44, rise=0.3, from_activity=2.4, fine=True, pilot_share=0.33, seen=31.8
 )
@@ -79,6 +83,19 @@ def finenesses(activity: float, side: int) -> tuple[float, ...]:
     if not band_for(activity).fine or side < SMALL_SIDE:
         return coarse, fine, finest
     return (fine, finest, coarse) if side < LARGE_SIDE else (finest, fine, coarse)
+
+
+def stretched_finenesses(activity: float, side: int) -> tuple[float, ...]:
+    """The planes of pictures that look like this one once stretched, the likeliest first.
+
+    A stretch changes the short side, and it and codecs the activity.
+    """
+    first = [
+        finenesses(activity + changed, round(side * factor))[0]
+        for changed in (0.0, -ACTIVITY_CHANGED, ACTIVITY_CHANGED)
+        for factor in (1.0, SIDE_CHANGED, 1 / SIDE_CHANGED)
+    ]
+    return tuple(dict.fromkeys(first))
 
 
 def bands_of(fineness: float) -> tuple[Band, ...]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,9 +72,9 @@ IN_STEP: Final = 45.0
 """Evidence of all windows together from which a bend is worth a decoding: where there is no mark,
 one placement in fifty reaches it."""
 
-PLANES_SEARCHED: Final = 2
-"""Planes, the likeliest first, whose own frame is also searched for stretches: these change the
-short side, by which the likeliest is told. Turns are searched on the first."""
+FAINT, CLEAR = 17.0, 60.0
+"""Evidence of the pilot between which small turns of a placement may be noise: they are left out
+as well. Below it, hardly a placement is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +190,10 @@ class Detector:
 
     def _placed(self, plane: Plane, share: float, tally: _Tally) -> Found | None:
         """The mark in ``plane``, placed by what the middle ``share`` of its sides shows."""
-        seen = Observation(_middle(plane, share), _finenesses(plane)[:PLANES_SEARCHED])
+        seen = Observation(_middle(plane, share), _stretched(plane))
         placed, best, looks = search.search(seen, self._pilot)
         tally.note(best, looks)
-        for one in placed[:DECODED]:
-            if one.reading.evidence < PROMISING:
-                break
+        for one in self._promising(seen, placed):
             found = self._bring_back(plane, seen, one, share, tally)
             if found is not None:
                 p_value, decoded = found
@@ -202,6 +201,15 @@ class Detector:
                 geometry = _geometry(one.row, seen, bands.FINENESSES[decoded.plane])
                 return Found(p_value, decoded.payload, geometry, where)
         return None
+
+    def _promising(self, seen: Observation, placed: list[Placed]) -> Iterator[Placed]:
+        """What is worth a decoding: the likeliest placements, faint ones also straightened."""
+        for one in placed[:DECODED]:
+            if one.reading.evidence < PROMISING:
+                return
+            yield one
+            if FAINT < one.reading.evidence < CLEAR:
+                yield from search.straightened(seen, self._pilot, one)
 
     def _bring_back(
         self, plane: Plane, seen: Observation, placed: Placed, share: float, tally: _Tally
@@ -253,6 +261,11 @@ class Detector:
 def _finenesses(plane: Plane) -> tuple[float, ...]:
     """All canonical planes, the likeliest for a picture like this one first."""
     return bands.finenesses(shaping.typical_activity(plane), min(plane.shape))
+
+
+def _stretched(plane: Plane) -> tuple[float, ...]:
+    """Planes whose own frame is also searched for stretches; turns are searched on the first."""
+    return bands.stretched_finenesses(shaping.typical_activity(plane), min(plane.shape))
 
 
 def _looks(plane: Plane) -> tuple[float, float]:

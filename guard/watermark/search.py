@@ -69,6 +69,12 @@ _STEPS: Final = np.array(
 _STEP_SIZE: Final = 0.005  # of the natural logarithms, radians and shear alike
 _SAME, _ONE_PLACE = 2e-3, 1e-2
 
+STRAIGHT: Final = 0.02
+"""Radians, and natural logarithms of the aspect, that noise may make of nothing."""
+
+_SCALES: Final = np.arange(-0.012, 0.0121, 0.002)
+_BESIDE: Final = np.array([0.0, 0.006, -0.006])
+
 
 @dataclass(frozen=True, slots=True)
 class Placed:
@@ -94,6 +100,30 @@ def search(seen: Observation, pilot: Pilot) -> tuple[list[Placed], Reading, int]
         _refined(seen, pilot, one, REFINEMENTS) for one in _distinct(glanced, _SAME)[:REFINED]
     ]
     return _distinct(_ordered(placed), _ONE_PLACE), best[0].reading, len(rows) * SHIFTS * SIGNS
+
+
+def straightened(seen: Observation, pilot: Pilot, placed: Placed) -> list[Placed]:
+    """``placed`` with neither the small turn nor the stretch and shear of its refinement.
+
+    Most copies have none, and in a small crop the pilot is too faint to tell it from noise. It
+    leaves the scale in doubt as well: the likeliest comes first, then those beside it. Empty when
+    there is more to leave out than noise makes.
+    """
+    row = placed.row.copy()
+    row[ANGLE] = round(row[ANGLE] / (math.pi / 2)) * math.pi / 2
+    row[[ASPECT, SHEAR]] = 0.0
+    if np.abs(row - placed.row).max() > STRAIGHT:
+        return []
+    rows = np.repeat(row[None], len(_SCALES), axis=0)
+    rows[:, LOG_SCALE] += _SCALES
+    scores, _ = pilot.read_near(_terms(seen, pilot, rows), placed.reading)
+    beside = np.repeat(rows[int(scores.argmax())][None], len(_BESIDE), axis=0)
+    beside[:, LOG_SCALE] += _BESIDE
+    terms = _terms(seen, pilot, beside)
+    return [
+        Placed(*one)
+        for one in zip(beside, (pilot.refined(one, placed.reading) for one in terms), strict=True)
+    ]
 
 
 def _ordered(placed: list[Placed]) -> list[Placed]:

@@ -20,6 +20,7 @@ from guard.watermark.bands import (
     band_for,
     bands_of,
     finenesses,
+    stretched_finenesses,
 )
 from guard.watermark.code import PLANES
 from tests.support.mark_pictures import KINDS
@@ -118,3 +119,13 @@ def test_every_band_has_its_planes() -> None:
         assert all(band.fine for band in bands_of(fineness)) == (fineness != FINENESSES[0])
     # Small pictures lie on the coarsest plane whatever their band.
     assert set(bands_of(FINENESSES[0])) == set(BANDS)
+
+
+@given(st.floats(-1, 8), st.integers(200, 4_000), st.floats(0.8, 1.25), st.floats(-0.5, 0.5))
+def test_a_stretch_and_codecs_do_not_hide_the_plane(
+    activity: float, side: int, stretch: float, lost: float
+) -> None:
+    suspect = stretched_finenesses(activity - lost, max(1, round(side * stretch)))
+    assert suspect[0] == finenesses(activity - lost, max(1, round(side * stretch)))[0]
+    assert len(set(suspect)) == len(suspect)
+    assert finenesses(activity, side)[0] in suspect

@@ -89,6 +89,23 @@ def test_own_frame_of_the_likeliest_plane(pilot: Pilot, fineness: float) -> None
     assert np.abs(matrices(placed[0].row[None])[0] @ np.linalg.inv(matrix) - np.eye(2)).max() < 0.01
 
 
+def test_small_turns_of_a_refinement_are_left_out(pilot: Pilot) -> None:
+    columns = (0.2, math.pi / 2, 1.0)
+    plane = _laid(pilot.pattern(), matrices(placements(*columns))[0])
+    seen = Observation(plane, FINENESSES[:1])
+    found = search.search(seen, pilot)[0][0]
+    bent = found.row + np.array([0.006, 0.01, 0.0, -0.012, 0.008])
+    first, *beside = search.straightened(seen, pilot, search.Placed(bent, found.reading))
+    quarters = round(bent[ANGLE] / (math.pi / 2))
+    assert first.row[1:].tolist() == pytest.approx([quarters * math.pi / 2, 1, 0, 0])
+    assert abs(first.row[LOG_SCALE] - found.row[LOG_SCALE]) < 0.004
+    assert first.reading.evidence > 0.9 * found.reading.evidence
+    apart = [one.row[LOG_SCALE] - first.row[LOG_SCALE] for one in beside]
+    assert apart == pytest.approx([0.006, -0.006])
+    for more in (np.array([0, 0.04, 0, 0, 0]), np.array([0, 0, 0, 0.04, 0])):
+        assert search.straightened(seen, pilot, search.Placed(bent + more, found.reading)) == []
+
+
 def test_places_are_told_once(pilot: Pilot) -> None:
     matrix = matrices(placements(0.2, math.radians(33)))[0]
     placed, _, _ = search.search(Observation(_laid(pilot.pattern(), matrix)), pilot)

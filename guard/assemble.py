@@ -214,11 +214,13 @@ def build_log(
     from guard.audit.endpoints import load_subscriptions
     from guard.audit.log import SqlAuditLog
     from guard.audit.messenger import Messenger
+    from guard.audit.publishing import publish_in_background
 
     store = build_store(settings, create=create)
     vault = build_vault(settings, store, policy)
     messenger = Messenger(load_subscriptions(settings))
-    return SqlAuditLog(store, settings.home / "index", vault, messenger)
+    log = SqlAuditLog(store, settings.home / "index", vault, messenger)
+    return publish_in_background(log, settings)
 
 
 def build_vault(settings: Settings, store: Store, policy: Policy | None = None) -> Vault:

@@ -23,7 +23,6 @@ from guard.image.fingerprint import (
     BITS,
     ISCC,
     distance,
-    fingerprint,
     from_binding,
     iscc_code,
     measured,
@@ -311,9 +310,10 @@ def _likeness(stored: StoredRecord, pixels: Pixels, detection: Detection | None)
     recorded = stored.record.fingerprint
     if not framed or recorded is None:
         return 100
-    if recorded.algorithm != PDQ or distance(recorded, fingerprint(pixels)) <= OTHER_PICTURE:
+    print_, quality = measured(pixels)
+    if recorded.algorithm != PDQ or quality < DISTINCT:  # of a flat picture chance decides the bits
         return 100
-    return 0
+    return 100 if distance(recorded, print_) <= OTHER_PICTURE else 0
 
 
 def _id(stored: StoredRecord) -> str:

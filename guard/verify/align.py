@@ -71,6 +71,12 @@ def lay(pixels: Pixels, placement: Placement | None, blocks: Blocks) -> Laid | N
     return _in_step(max(sheets, key=lambda sheet: abs(sheet.at_best(blocks)[0])), blocks)
 
 
+def spread(pixels: Pixels, blocks: Blocks) -> tuple[Cells, NDArray[np.bool_]]:
+    """``pixels`` over the whole recorded frame as they stand: RGB cells, and which are filled."""
+    sheet = _Sheet.filling(pixels, 0, blocks)
+    return coarse(sheet.shown), coarse(sheet.mask) > _COVERED
+
+
 @dataclass(slots=True)
 class _Sheet:
     """A suspect on the canonical plane."""

@@ -90,6 +90,6 @@ def _differs(evidence: Evidence) -> bool:
         trusted = reading is not None and reading.state == "trusted"
         intact = trusted and reading is not None and reading.record_id == stored.record.record_id
         return comparison.differs and not intact
-    if evidence.found_by != "watermark" or evidence.bits_apart is None:
-        return False
+    if evidence.found_by != "watermark" or evidence.bits_apart is None or not evidence.distinct:
+        return False  # of a flat picture chance decides the bits: harmless copies are 104 apart
     return in_frame(evidence.detection) and evidence.bits_apart > OTHER_PICTURE

@@ -31,7 +31,7 @@ from guard.types import (
 from guard.verify.binding import claimed_record, compare_with, contradicts
 from guard.verify.compare import Comparison
 from guard.verify.explain import explain
-from guard.verify.similar import find_lookalike
+from guard.verify.similar import DISTINCT, find_lookalike
 from guard.watermark.base import Label, MarkReader, Watermark
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class Evidence:
     comparison: Comparison | None = None
     claimed: StoredRecord | None = None
     """The record whose mark the embedded manifest says that the picture carries."""
+    distinct: bool = True
+    """Whether the picture has forms enough for its fingerprint to speak against a record."""
 
 
 class Verifier:
@@ -125,6 +127,7 @@ class Verifier:
             ),
             comparison=comparison,
             claimed=claimed,
+            distinct=quality >= DISTINCT,
         )
 
     def _find(

@@ -97,6 +97,13 @@ def line_art(seed: int, height: int = 512, width: int = 512) -> Pixels:
     return canvas
 
 
+def striped(at: float = 0.4) -> Pixels:
+    """A grey ground with one bright line across: hardly any form."""
+    down = np.arange(384, dtype=np.float32)[:, None] / 384 - np.arange(512)[None] / 4000
+    luma = 90 + 20 * down + 110 * np.exp(-(((down - at) / 0.008) ** 2))
+    return np.repeat(luma[..., None], 3, axis=2).astype(np.uint8)
+
+
 def noise(seed: int, height: int = 512, width: int = 512) -> Pixels:
     """Independent pixels: the worst host."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)

@@ -66,6 +66,10 @@ TABLE: dict[str, tuple[VerdictName, Evidence]] = {
     "a mark whose manifest is untrusted": (V.MARKED, by_mark(restored=VALID)),
     "a mark whose manifest is broken": (V.MARKED, by_mark(restored=INVALID)),
     "a mark with its manifest": (V.RECOVERED, by_mark(restored=TRUSTED)),
+    "a mark in a picture too flat for its fingerprint to speak": (
+        V.RECOVERED,
+        by_mark(FAR, restored=TRUSTED, distinct=False),
+    ),
     "a mark of a held picture": (
         V.MARKED,
         by_mark(restored=TRUSTED, stored=stored(Event.HELD)),

@@ -8,11 +8,21 @@ import numpy as np
 import pytest
 
 from guard.audit.base import Similar, StoredRecord
-from guard.image.fingerprint import ALGORITHM, ISCC, fingerprints
+from guard.image.blocks import describe
+from guard.image.fingerprint import ALGORITHM, ISCC, distinctiveness, fingerprints, turned
 from guard.types import Event, Fingerprint, Pixels
-from guard.verify.similar import AGREES, SAME_PICTURE, agrees, find_lookalike, find_lookalikes
+from guard.verify.similar import (
+    AGREES,
+    DISTINCT,
+    NEAR,
+    SAME_PICTURE,
+    agrees,
+    find_lookalike,
+    find_lookalikes,
+)
 from tests.support.auditing import new_record_id, pictured
 from tests.support.house import picture
+from tests.support.mark_pictures import scene, striped
 
 
 class Shelf:
@@ -56,6 +66,11 @@ def stored(pixels: Pixels, *, pdq: int = 0, iscc: int = 0, others: bool = True) 
         other_fingerprints=(flip(second, iscc),) if others else (),
     )
     return StoredRecord(record, None)
+
+
+def described(pixels: Pixels, *, pdq: int = 0, iscc: int = 0) -> StoredRecord:
+    """As :func:`stored`, with what the picture looks like."""
+    return replace(stored(pixels, pdq=pdq, iscc=iscc), blocks=describe(pixels))
 
 
 def test_a_copy_is_found_as_it_stands() -> None:
@@ -102,11 +117,38 @@ def test_older_records_have_one_fingerprint() -> None:
     assert [one.algorithm for one, _ in found.near] == [ALGORITHM]
 
 
-def test_nothing_is_asked_about_flat_pictures() -> None:
+def test_flat_pictures_are_not_found_without_a_description() -> None:
     plain = np.full((64, 64, 3), 120, np.uint8)
     shelf = Shelf(stored(plain))
     assert find_lookalike(shelf, plain) is None  # type: ignore[arg-type]
-    assert shelf.asked == []
+
+
+def test_flat_pictures_are_not_found_by_a_plain_description() -> None:
+    plain = np.full((256, 256, 3), 120, np.uint8)
+    shelf = Shelf(described(plain))
+    assert find_lookalike(shelf, plain) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("position", range(8))
+def test_a_nearly_flat_picture_is_found_by_what_little_it_shows(position: int) -> None:
+    lamp = striped()
+    assert distinctiveness(lamp) < DISTINCT
+    shelf = Shelf(described(striped(0.6)), described(lamp))
+    copy = np.ascontiguousarray(turned(lamp, position))
+    found = find_lookalike(shelf, copy)  # type: ignore[arg-type]
+    assert found is not None
+    assert found.stored is shelf.records[1]
+    assert find_lookalike(Shelf(stored(lamp)), copy) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("bits", "found"), [(NEAR, True), (NEAR + 1, False)])
+def test_what_a_description_vouches_for_may_be_further_away(bits: int, found: bool) -> None:
+    own, other = scene(3, 384, 384), scene(4, 384, 384)
+    near = described(own, pdq=bits, iscc=bits)
+    assert (find_lookalike(Shelf(near), own) is not None) is found  # type: ignore[arg-type]
+    lying = replace(near, blocks=describe(other))
+    assert find_lookalike(Shelf(lying), own) is None  # type: ignore[arg-type]
+    assert find_lookalike(Shelf(replace(near, blocks=None)), own) is None  # type: ignore[arg-type]
 
 
 def test_several_nearest_first() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,7 @@ def _signal(signal: Signal, counted: int, subject: str, leaf: Leaf) -> AuditAct:
     tenant = leaf.record.tenant
     if tenant is not None and IDENTIFIER.fullmatch(tenant):
         details["tenant"] = tenant
-    return new_act(
+    act = new_act(
         Act.SIGNALLED,
         POLICY,
         f"signal:{signal.id}",
@@ -84,3 +85,4 @@ def _signal(signal: Signal, counted: int, subject: str, leaf: Leaf) -> AuditAct:
         subject=subject,
         details=tuple(sorted(details.items())),
     )
+    return dataclasses.replace(act, at=leaf.record.at)  # windows are measured from block to block

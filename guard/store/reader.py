@@ -12,6 +12,7 @@ from guard.errors import LogTampered
 from guard.store import checks, prepared
 from guard.store.appeals import undecided
 from guard.store.figures import Figures
+from guard.store.integrity import Integrity
 from guard.store.open_records import OpenRecords
 from guard.store.outbox import Outbox
 from guard.store.rows import (
@@ -70,6 +71,11 @@ class Reader:
     def tiles(self) -> Tiles:
         """The tree's sealed tiles. Only writers may add to them."""
         return Tiles(self._connection, self._log_id)
+
+    @property
+    def integrity(self) -> Integrity:
+        """Whether the file is sound, and every row leads to a record."""
+        return Integrity(self._connection)
 
     @property
     def open_records(self) -> OpenRecords:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from guard.errors import GuardError, InvalidRequest, OutputUnwritable
+from guard.errors import GuardError, InvalidRequest
 from guard.settings import Settings
 
 from .command import Run, command
 from .exits import Exit, of_error, worst
 from .output import error_row
+
+NOT_STATED = "not stated"
 
 
 def register(app: typer.Typer) -> None:
@@ -24,10 +26,14 @@ def register(app: typer.Typer) -> None:
     command(noun, "list", example="guard models list")(list_)
     command(noun, "check", example="guard models check --policy strict")(check)
     command(noun, "pull", example="guard models pull clip --policy strict")(pull)
-    command(
-        noun, "import-head", example="guard models import-head violence.safetensors --sha256 1f0c…"
-    )(import_head)
+    command(noun, "import-head", example=_IMPORT)(import_head)
     app.add_typer(noun, name="models")
+
+
+_IMPORT = """\
+guard models import-head q16.ViT-L-14.safetensors --licence MIT --sha256 1f0c…
+guard models import-head sexual.pt --encoder ViT-L-14/openai --source "Qu et al., 2023"
+guard models import-head safety_checker/model.safetensors"""
 
 
 def list_(run: Run) -> Exit:
@@ -35,13 +41,25 @@ def list_(run: Run) -> Exit:
     for row in (_demo(), *_detectors(run), *_heads(run.settings)):
         state = "[green]here[/]" if row["here"] else "[yellow]missing[/]"
         run.out.emit(
-            row, f"{state:<18} [bold]{escape(row['name'])}[/]  [dim]{str(row['sha256'])[:16]}[/]"
+            row,
+            f"{state:<18} [bold]{escape(row['name'])}[/]  [dim]{str(row['sha256'])[:16]}[/]",
+            *_about(row),
         )
     return Exit.DONE
 
 
+def _about(row: dict[str, Any]) -> list[str]:
+    if "error" in row:
+        return [f"    [red]{escape(row['error']['message'])}[/]"]
+    card = row.get("card")
+    if card is None:
+        return []
+    said = f"{', '.join(card['categories'])} · {card['licence']} · {card['source']}"
+    return [f"    [dim]for {escape(card['encoder'])} · {escape(said)}[/]"]
+
+
 def check(run: Run) -> Exit:
-    """Open every detector that the policy requires, as a run would."""
+    """Open every detector that the policy requires, as a run would; compare heads with cards."""
     from guard.assemble import build_classifier
 
     codes = []
@@ -61,7 +79,18 @@ def check(run: Run) -> Exit:
             f"[green]ok[/]  {escape(detector.id)}  [dim]{digest[:16]}[/]",
         )
         codes.append(Exit.DONE)
+    codes += [_checked_head(run, head) for head in _heads(run.settings)]
     return worst(codes)
+
+
+def _checked_head(run: Run, head: dict[str, Any]) -> Exit:
+    """Whether an imported head is still the file that its card is about."""
+    ok = "error" not in head
+    kept = ("name", "sha256", "card", "error")
+    row = {"ok": ok} | {key: head[key] for key in kept if key in head}
+    state = "[green]ok[/]" if ok else "[red]broken[/]"
+    run.out.emit(row, f"{state}  {escape(head['name'])}", *_about(head))
+    return Exit.DONE if ok else Exit.UNAVAILABLE
 
 
 def pull(
@@ -99,34 +128,39 @@ def pull(
 
 def import_head(
     run: Run,
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="A head in safetensors.")],
-    sha256: Annotated[
-        str | None, typer.Option("--sha256", help="Refuse a file of another digest.")
-    ] = None,
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="A head in safetensors, a PyTorch file of tensors, or a safety checker.",
+        ),
+    ],
+    sha256: Annotated[str, typer.Option("--sha256", help="Refuse a file of another digest.")] = "",
+    encoder: Annotated[
+        str,
+        typer.Option(
+            "--encoder", metavar="NAME/TAG", help="The CLIP that it was made for: ViT-L-14/openai."
+        ),
+    ] = "",
+    origin: Annotated[
+        str, typer.Option("--source", help="Where it is from; kept on its card.")
+    ] = NOT_STATED,
+    licence: Annotated[
+        str, typer.Option("--licence", help="Its licence; kept on its card.")
+    ] = NOT_STATED,
 ) -> Exit:
     """Check a head and copy it into the home. A policy must name it before it decides anything."""
-    from guard.classify.heads import load_head
+    from guard.classify.head_import import Facts
+    from guard.classify.head_import import import_head as take
 
-    head = load_head(source)
-    digest = file_digest(source)
-    if sha256 is not None and digest != sha256.lower():
-        raise InvalidRequest(
-            f"{source.name} has SHA-256 {digest}, not the one you gave.",
-            hint="Check the digest with whoever published it.",
-        )
-    target = run.settings.home / "models" / source.name
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-    except OSError as error:
-        raise OutputUnwritable(
-            f"Cannot write {target}: {error.strerror}.", hint="Check the home's permissions."
-        ) from error
+    facts = Facts(encoder, origin, licence, sha256)
+    head, card, target = take(source, run.settings.home / "models", facts)
     run.out.emit(
-        {"name": head.name, "path": str(target), "sha256": digest,
-         "categories": list(head.categories)},
-        f"[green]imported[/]  {escape(head.name)}  [dim]{digest[:16]}[/]",
-        f"[dim]→ To enable it, add '{escape(source.name)}' to the policy's clip.heads.[/]",
+        {"name": head.name, "path": str(target), "sha256": card.sha256,
+         "categories": list(head.categories), "card": asdict(card)},
+        f"[green]imported[/]  {escape(head.name)}  [dim]{card.sha256[:16]}[/]",
+        *_about({"card": asdict(card)}),
+        f"[dim]→ To enable it, add '{escape(target.name)}' to the policy's clip.heads.[/]",
     )  # fmt: skip
     return Exit.DONE
 
@@ -161,4 +195,16 @@ def _detectors(run: Run) -> list[dict[str, Any]]:
 def _heads(settings: Settings) -> list[dict[str, Any]]:
     folder = settings.home / "models"
     files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
-    return [{"name": one.name, "here": True, "sha256": file_digest(one)} for one in files]
+    return [_head(one) for one in files]
+
+
+def _head(path: Path) -> dict[str, Any]:
+    from guard.classify.cards import read_card
+
+    digest = file_digest(path)
+    row: dict[str, Any] = {"name": path.name, "here": True, "sha256": digest}
+    try:
+        card = read_card(path, digest)
+    except GuardError as error:
+        return row | {"here": False, "error": error_row(error)}
+    return row | ({"card": asdict(card)} if card is not None else {})

@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from guard.classify.heads import LOGIT_SCALE, Floats, Head, PromptHead, load_head, unit
+from guard.classify.cards import check_fit, encoder_name, read_card, stated_encoder
+from guard.classify.head_files import AnyHead, head_of, read_tensors
+from guard.classify.heads import LOGIT_SCALE, Floats, Head, PromptHead, unit
 from guard.classify.views import square_views
 from guard.classify.weights import Weights, find_weights, offline
 from guard.errors import DetectorUnavailable, StageMisbehaved
@@ -47,7 +49,7 @@ class ClipEncoder:
     @property
     def name(self) -> str:
         """The model's name as it stands in detector ids."""
-        return self._settings.model.rstrip("/").split("/")[-1].split(":")[-1]
+        return encoder_name(self._settings.model)
 
     @property
     def digest(self) -> str:
@@ -73,6 +75,20 @@ class ClipEncoder:
             while len(self._recent) > REMEMBERED:
                 self._recent.popitem(last=False)
             return self._recent[key]
+
+    def embed_all(self, pictures: Sequence[Pixels]) -> list[NDArray[np.float32]]:
+        """As :meth:`embed` for several pictures in one pass; nothing is remembered."""
+        views = [square_views(pixels) for pixels in pictures]
+        ends = np.cumsum([len(one) for one in views])
+        with self._lock:
+            rows = self._embed([view for one in views for view in one])
+        return np.split(rows, ends[:-1])
+
+    @property
+    def dims(self) -> int:
+        """How long an embedding is. Raises DetectorUnavailable."""
+        with self._lock:
+            return int(self._embed([np.zeros((8, 8, 3), np.uint8)]).shape[1])
 
     def embed_texts(self, texts: Sequence[str]) -> Floats:
         """(n, d): one embedding for each text, of length 1."""
@@ -177,7 +193,11 @@ def _open(weights: Weights) -> tuple[Any, Any, str]:
 
 
 class ConceptHead:
-    """Zero-shot: a picture against a policy's concepts in words, each against its neutral ones."""
+    """Zero-shot: a picture against a policy's concepts in words, each against its neutral ones.
+
+    Every prompt is put into each of the concept's templates; the mean of these embeddings, each of
+    length 1, stands for the prompt (prompt ensembling: Radford et al., 2021, section 3.1.4).
+    """
 
     def __init__(self, encoder: ClipEncoder, concepts: Sequence[Concept]) -> None:
         self._encoder = encoder
@@ -199,20 +219,30 @@ class ConceptHead:
         words = "\n".join(concept.model_dump_json() for concept in self._concepts)
         return hashlib.sha256(words.encode()).hexdigest()
 
-    def score(self, embedding: NDArray[Any]) -> Mapping[str, float]:
+    def scores(self, embeddings: NDArray[Any]) -> Floats:
         """See :class:`guard.classify.heads.Head`."""
+        return self._embedded.scores(embeddings)
+
+    def score(self, embedding: NDArray[Any]) -> Mapping[str, float]:
+        """Of one embedding of shape (d,)."""
         return self._embedded.score(embedding)
 
     @cached_property
     def _embedded(self) -> PromptHead:
         rows = {
             concept.name: (
-                self._encoder.embed_texts(concept.prompts),
-                self._encoder.embed_texts(concept.neutral),
+                self._ensemble(concept, concept.prompts),
+                self._ensemble(concept, concept.neutral),
             )
             for concept in self._concepts
         }
-        return PromptHead(ZERO_SHOT, self.digest, rows, self._encoder.scale)
+        own = {one.name: 1 / one.temperature for one in self._concepts if one.temperature}
+        return PromptHead(ZERO_SHOT, self.digest, rows, self._encoder.scale, own)
+
+    def _ensemble(self, concept: Concept, prompts: Sequence[str]) -> Floats:
+        texts = [one.replace("{}", prompt) for prompt in prompts for one in concept.templates]
+        rows = self._encoder.embed_texts(texts)
+        return unit(rows.reshape(len(prompts), len(concept.templates), -1).mean(axis=1))
 
 
 class ClipDetector:
@@ -233,17 +263,32 @@ class ClipDetector:
         both = f"{self._encoder.digest}\n{self._head.digest}"
         return hashlib.sha256(both.encode()).hexdigest()
 
+    @property
+    def embedder(self) -> ClipEncoder:
+        """What embeds a picture, once for all heads that share it."""
+        return self._encoder
+
     def prepare(self) -> None:
-        """Open the model now. Raises DetectorUnavailable."""
+        """Open the model now. Raises DetectorUnavailable, also for a head that does not fit it."""
         self._encoder.prepare()
+        if isinstance(self._head, AnyHead) and self._head.width != self._encoder.dims:
+            raise DetectorUnavailable(
+                f"The head '{self._head.name}' reads embeddings of {self._head.width} numbers, and "
+                f"CLIP {self._encoder.name} makes {self._encoder.dims}.",
+                hint="Use the head that was made for this CLIP model.",
+            )
 
     def score(self, pixels: Pixels) -> Mapping[str, float]:
         """The head's categories for an (h, w, 3) picture.
 
         Raises DetectorUnavailable without weights, StageMisbehaved when model or head fail.
         """
-        answers = [self._head.score(row) for row in self._encoder.embed(pixels)]
-        return {name: max(one[name] for one in answers) for name in self._head.categories}
+        return self.score_embedded(self._encoder.embed(pixels))
+
+    def score_embedded(self, rows: NDArray[np.float32]) -> Mapping[str, float]:
+        """As :meth:`score`, from what the encoder made of the picture's views: (views, d)."""
+        worst = self._head.scores(rows).max(axis=0)
+        return dict(zip(self._head.categories, map(float, worst), strict=True))
 
 
 def clip_detectors(
@@ -256,13 +301,20 @@ def clip_detectors(
     """
     encoder = ClipEncoder(settings, models=models)
     heads: list[Head] = [ConceptHead(encoder, settings.concepts)] if settings.concepts else []
-    heads += [load_head(_head_path(one, models)) for one in settings.heads]
+    heads += [_fitting_head(settings, _head_path(one, models)) for one in settings.heads]
     if not heads:
         raise DetectorUnavailable(
             "The policy's clip section names neither concepts nor heads.",
             hint="Add 'concepts' or 'heads' to it.",
         )
     return tuple(ClipDetector(encoder, head) for head in heads)
+
+
+def _fitting_head(settings: ClipSettings, path: Path) -> AnyHead:
+    tensors, metadata, digest = read_tensors(path)
+    head, card = head_of(path, tensors, metadata, digest), read_card(path, digest)
+    check_fit(settings, head, card.encoder if card else stated_encoder(path, metadata, head))
+    return head
 
 
 def _head_path(given: str, models: Path | None) -> Path:

@@ -6,6 +6,7 @@ import math
 import numbers
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from guard.classify.base import Detector
 from guard.classify.clip import clip_detectors
@@ -64,15 +65,37 @@ class Classifier:
         raises, answers nothing, NaN or a value outside 0–1, or leaves out a category that a rule
         reads.
         """
-        scores = tuple(one for detector in self._detectors for one in self._one(detector, pixels))
+        return self.score_all([pixels])[0]
+
+    def score_all(self, pictures: Sequence[Pixels]) -> list[tuple[Score, ...]]:
+        """As :meth:`score` for several pictures; a shared encoder sees all of them in one pass."""
+        embedded = self._embedded(pictures)
+        return [
+            self._scores(pixels, {key: rows[index] for key, rows in embedded.items()})
+            for index, pixels in enumerate(pictures)
+        ]
+
+    def _embedded(self, pictures: Sequence[Pixels]) -> dict[int, Any]:
+        """By encoder: what it makes of each picture. One pass, however many heads read it."""
+        found = (getattr(detector, "embedder", None) for detector in self._detectors)
+        encoders = {id(one): one for one in found if one is not None}
+        return {key: one.embed_all(pictures) for key, one in encoders.items()}
+
+    def _scores(self, pixels: Pixels, embedded: Mapping[int, Any]) -> tuple[Score, ...]:
+        scores = tuple(
+            one for detector in self._detectors for one in self._one(detector, pixels, embedded)
+        )
         for rule in self._policy.output_rules:
             for name in rule.detectors:
                 _check_scored(rule, name, scores)
         return scores
 
-    def _one(self, detector: Detector, pixels: Pixels) -> list[Score]:
+    def _one(self, detector: Detector, pixels: Pixels, embedded: Mapping[int, Any]) -> list[Score]:
         try:
-            answer, digest = detector.score(pixels), detector.model_digest
+            rows = embedded.get(id(getattr(detector, "embedder", None)))
+            reads: Any = detector
+            answer = detector.score(pixels) if rows is None else reads.score_embedded(rows)
+            digest = detector.model_digest
         except Unavailable:
             raise
         except Exception as error:

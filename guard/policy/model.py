@@ -173,22 +173,32 @@ Rule = PromptRule | SemanticRule | CombinationRule | OutputRule | PictureCombina
 
 
 class Concept(_Strict):
-    """A zero-shot concept for CLIP, in plain words, against ``neutral`` prompts."""
+    """A zero-shot concept for CLIP, in plain words, against ``neutral`` prompts.
+
+    Each prompt is put in the place of ``{}`` in every one of ``templates``, and the mean of these
+    stands for it. ``temperature``: the softmax is over cosine / temperature; without, the model's.
+    """
 
     name: Identifier
     prompts: tuple[str, ...] = Field(min_length=1)
-    neutral: tuple[str, ...] = ("a photo", "an ordinary picture", "a harmless drawing")
+    neutral: tuple[str, ...] = Field(
+        ("a photo", "an ordinary picture", "a harmless drawing"), min_length=1
+    )
+    templates: tuple[Annotated[str, Field(pattern=r"\{\}")], ...] = Field(("{}",), min_length=1)
+    temperature: Annotated[float, Field(gt=0.0, le=10.0)] | None = None
 
 
 class ClipSettings(_Strict):
     """Which CLIP, and which heads score its embedding.
 
-    ``pretrained`` is an open_clip hub tag or the path of a local checkpoint; ``heads`` are
-    paths of safetensors files.
+    ``pretrained`` is an open_clip hub tag or the path of a local checkpoint; ``tag`` says which
+    published weights a local one holds, where heads ask for them. ``heads`` are paths of
+    safetensors files.
     """
 
     model: str = "ViT-B-32"
     pretrained: str = "openai"
+    tag: str = ""
     concepts: tuple[Concept, ...] = ()
     heads: tuple[str, ...] = ()
 

@@ -26,7 +26,8 @@ def picture(height: int = 40, width: int = 40, seed: int = 0) -> np.ndarray:
 
 def head_file(folder: Path, name: str, dim: int = DIM) -> Path:
     path = folder / f"{name}.safetensors"
-    save_file({"prompts": RNG.normal(size=(2, dim)).astype(np.float32)}, str(path))
+    rows = RNG.normal(size=(2, dim)).astype(np.float32)
+    save_file({"prompts": rows}, str(path), metadata={"encoder": "tiny-clip"})
     return path
 
 
@@ -112,8 +113,8 @@ def test_of_several_views_the_worst_counts(tiny_clip: Path) -> None:
     class Loud:
         name, categories, digest = "loud", ("c",), "0"
 
-        def score(self, embedding: np.ndarray) -> dict[str, float]:
-            return {"c": float(embedding[0])}
+        def scores(self, embeddings: np.ndarray) -> np.ndarray:
+            return embeddings[:, :1].astype(float)
 
     class Fixed(ClipEncoder):
         def embed(self, pixels: np.ndarray) -> np.ndarray:
@@ -226,6 +227,8 @@ def test_a_head_of_another_encoder_is_refused(tiny_clip: Path, tmp_path: Path) -
     (detector,) = clip_detectors(settings(tiny_clip, concepts=(), heads=(str(path),)))
     with pytest.raises(StageMisbehaved, match="reads embeddings"):
         detector.score(picture())
+    with pytest.raises(DetectorUnavailable, match="makes 16"):
+        detector.prepare()
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from safetensors.numpy import save_file
 
-from guard.classify import heads
-from guard.classify.heads import MlpHead, PromptHead, load_head, unit
+from guard.classify import head_files
+from guard.classify.head_files import load_head
+from guard.classify.heads import MlpHead, PromptHead, unit
 from guard.errors import DetectorUnavailable, StageMisbehaved
 
 from .conftest import Published
@@ -198,7 +199,7 @@ def test_a_checkpoint_in_a_head_s_place_is_too_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = saved(tmp_path, mlp())
-    monkeypatch.setattr(heads, "MAX_HEAD_BYTES", 100)
+    monkeypatch.setattr(head_files, "MAX_HEAD_BYTES", 100)
     with pytest.raises(DetectorUnavailable, match="larger"):
         load_head(path)
 
@@ -260,3 +261,42 @@ def test_the_laion_head_is_the_formula_of_its_card(published: Published) -> None
     mine = load_head(path).score(published.embeddings("images")[6])["nsfw"]
     assert mine == pytest.approx(1 / (1 + np.exp(-logit)))
     assert mine == pytest.approx(0.0255, abs=5e-4)
+
+
+# -- every published head beside a float64 reference, for many pictures at once ----------------
+
+
+def reference(path: Path, rows: np.ndarray) -> np.ndarray:
+    """What the papers' code computes, written down once more, in float64."""
+    from safetensors.numpy import load_file
+
+    w = {name: value.astype(np.float64) for name, value in load_file(path).items()}
+    x = rows.astype(np.float64) / np.sqrt((rows.astype(np.float64) ** 2).sum(1, keepdims=True))
+    if "prompts" in w:
+        p = w["prompts"] / np.sqrt((w["prompts"] ** 2).sum(1, keepdims=True))
+        odds = np.exp(100 * (x @ p.T))
+        return odds[:, 1] / (odds[:, 0] + odds[:, 1])
+    x = (x - w["norm.mean"]) / np.sqrt(w["norm.variance"])
+    depth = sum(name.endswith("weight") for name in w)
+    for layer in range(1, depth + 1):
+        x = np.einsum("oi,ni->no", w[f"linear_{layer}.weight"], x) + w[f"linear_{layer}.bias"]
+        x = np.maximum(x, 0) if layer < depth else x
+    return 1 / (1 + np.exp(-x[:, 0]))
+
+
+def test_every_published_head_is_its_reference(published: Published) -> None:
+    files = sorted(published.folder.glob("*.safetensors"))
+    assert len(files) == 7
+    for file in files:
+        head = load_head(file)
+        rows = np.random.default_rng(2).normal(size=(64, head.width))
+        if file.name.endswith("B-32.safetensors"):
+            rows = published.embeddings("images")
+        (mine,) = head.scores(rows).T
+        assert mine == pytest.approx(reference(file, rows), abs=1e-5)
+        assert [head.score(row)[head.categories[0]] for row in rows] == pytest.approx(mine)
+
+
+def test_the_laion_head_is_quiet_on_the_real_embeddings(published: Published) -> None:
+    head = load_head(published.folder / "laion-nsfw-head.ViT-B-32.safetensors")
+    assert head.scores(published.embeddings("images")).max() == pytest.approx(0.03, abs=0.005)

@@ -26,7 +26,11 @@ def head(tmp_path: Path) -> Path:
     tensors = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
     tensors["linear_2.bias"] = np.zeros(1, np.float32)
     path = tmp_path / "gore.safetensors"
-    save_file(tensors, str(path), metadata={"categories": "gore", "input": "raw"})
+    save_file(
+        tensors,
+        str(path),
+        metadata={"categories": "gore", "input": "raw", "encoder": "ViT-B-32/openai"},
+    )
     return path
 
 
@@ -97,6 +101,30 @@ def test_head_is_imported_and_listed(desk: Desk, furnished: Path, head: Path) ->
     assert (furnished / "models" / "gore.safetensors").read_bytes() == head.read_bytes()
     assert "gore.safetensors" in [row["name"] for row in desk.json("models", "list").rows]
     assert "clip.heads" in desk("models", "import-head", head).stdout
+
+
+def test_head_has_a_card_and_is_checked_against_it(desk: Desk, furnished: Path, head: Path) -> None:
+    imported = desk.json("models", "import-head", head, "--licence", "MIT", "--source", "us")
+    card = imported.row["card"]
+
+    assert (card["encoder"], card["dims"], card["licence"]) == ("ViT-B-32/openai", 4, "MIT")
+    assert [row["card"] for row in desk.json("models", "list").rows if "card" in row] == [card]
+    assert [row["ok"] for row in desk.json("models", "check").rows] == [True, True]
+    assert "ViT-B-32/openai" in desk("models", "list").stdout
+
+    with (furnished / "models" / "gore.safetensors").open("ab") as file:
+        file.write(b"x")
+    checked = desk.json("models", "check")
+    assert (checked.code, checked.rows[-1]["ok"]) == (Exit.UNAVAILABLE, False)
+    assert "not the file" in desk("models", "list").stdout
+
+
+def test_head_of_no_encoder_is_refused(desk: Desk, furnished: Path, head: Path) -> None:
+    answer = desk.json("models", "import-head", head, "--encoder", "ViT-L-14/openai")
+
+    assert answer.code == Exit.USAGE
+    assert "nonsense" in answer.row["error"]["hint"]
+    assert not (furnished / "models").exists()
 
 
 def test_head_of_another_digest_is_refused(desk: Desk, furnished: Path, head: Path) -> None:

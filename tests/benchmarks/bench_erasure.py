@@ -9,8 +9,8 @@ Looked for, as bytes, hex and base64: user ids, prompts, negative prompts, the s
 commitments, data keys, and those keys as they lay wrapped in the key database; on SQLite their
 ciphertext, too. Looked through, with the databases still open: every file of the home
 (databases, ``-wal``, ``-shm``, locks, exports, all that was logged) and, on PostgreSQL, every value
-of every table and every file of the server's data directory where it can be read, but what is encrypted is
-only counted there. Exit 1 when a byte is left.
+of every table and every file of the server's data directory where it can be read; what is encrypted
+is only told there. Exit 1 when a byte is left.
 """
 
 from __future__ import annotations

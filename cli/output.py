@@ -21,7 +21,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from guard.errors import GuardError
+from guard.errors import DuplicateRequest, GuardError
 
 T = TypeVar("T")
 
@@ -117,4 +117,7 @@ def _json(row: dict[str, Any]) -> str:
 
 def error_row(error: GuardError) -> dict[str, str]:
     """An error as scripts read it."""
-    return {"code": error.code, "message": error.message, "hint": error.hint}
+    row = {"code": error.code, "message": error.message, "hint": error.hint}
+    if isinstance(error, DuplicateRequest):
+        row |= {"record_id": error.record_id, "outcome": error.outcome}
+    return row

@@ -21,14 +21,14 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet would run such a cell (CWE-1236); a quote before it makes it text."""
 
 
-def export_jsonl(log: SqlAuditLog, file: TextIO) -> int:
+def export_jsonl(log: SqlAuditLog, file: TextIO, size: int | None = None) -> int:
     """One line a row: ``{"index","leaf_hash","leaf"}``, in the log's order.
 
     ``leaf`` is the record as recorded; its canonical JSON (RFC 8785) is what was hashed.
-    Answers the number of rows.
+    ``size``: only so many rows. Answers the number of rows.
     """
     count = 0
-    for row in _rows(log):
+    for row in leaf_rows(log, size):
         # The leaf is canonical JSON already: it is copied, so that its bytes stay what they are.
         head = json.dumps({"index": row.index, "leaf_hash": row.leaf_hash.hex()})
         file.write(f'{head[:-1]}, "leaf": {row.leaf.decode()}}}\n')
@@ -36,13 +36,16 @@ def export_jsonl(log: SqlAuditLog, file: TextIO) -> int:
     return count
 
 
-def export_csv(log: SqlAuditLog, file: TextIO) -> int:
-    """One row a line with a header, times as ISO 8601 in UTC. Answers the number of rows."""
+def export_csv(log: SqlAuditLog, file: TextIO, size: int | None = None) -> int:
+    """One row a line with a header, times as ISO 8601 in UTC.
+
+    ``size``: only so many rows. Answers the number of rows.
+    """
     writer = csv.writer(file, lineterminator="\n")
     names = ["at" if name == "at_us" else name for name in COLUMN_NAMES]
     writer.writerow(["index", "leaf_hash", *names])
     count = 0
-    for row in _rows(log):
+    for row in leaf_rows(log, size):
         cells = [_cell(name, getattr(row.columns, name)) for name in COLUMN_NAMES]
         writer.writerow([row.index, row.leaf_hash.hex(), *cells])
         count += 1
@@ -58,12 +61,13 @@ def _cell(name: str, value: object) -> str:
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
-def _rows(log: SqlAuditLog) -> Iterator[LeafRow]:
+def leaf_rows(log: SqlAuditLog, size: int | None = None) -> Iterator[LeafRow]:
+    """Every row in order, or the first ``size``, in bounded memory."""
     start = 0
-    while True:
+    while size is None or start < size:
         with log.store.read() as reader:
-            rows = reader.leaves(start, PAGE)
+            rows = reader.leaves(start, PAGE if size is None else min(PAGE, size - start))
         yield from rows
-        if len(rows) < PAGE:
+        if not rows:
             return
         start = rows[-1].index + 1

@@ -118,11 +118,12 @@ class PublishedFolder:
     def publish(self, size: int, note: str, tiles: Iterable[tuple[Tile, bytes]]) -> None:
         """Tiles, then the history, then ``checkpoint``: what is named is always there."""
         for tile, data in tiles:
-            self._write_once(tile.path, data)
-        self._write_once(history_path(size), note.encode())
+            self.write_once(tile.path, data)
+        self.write_once(history_path(size), note.encode())
         self._files.write(CHECKPOINT, note.encode())
 
-    def _write_once(self, path: str, data: bytes) -> None:
+    def write_once(self, path: str, data: bytes) -> None:
+        """Put a file there that never changes. Raises LogTampered when there is another."""
         there = self._files.read(path)
         if there is None:
             self._files.write(path, data)

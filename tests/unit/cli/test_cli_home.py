@@ -104,11 +104,11 @@ def test_export(busy: Desk) -> None:
     lines = busy.json("audit", "export", "log.jsonl")
     table = busy.json("audit", "export", "log.csv", "--format", "csv")
 
-    assert (lines.code, lines.row["rows"], table.row["rows"]) == (0, 4, 4)
+    assert (lines.code, lines.row["rows"], table.row["rows"]) == (0, 5, 6)  # exports are acts
     leaves = [json.loads(line) for line in Path("log.jsonl").read_text().splitlines()]
-    assert [leaf["index"] for leaf in leaves] == [0, 1, 2, 3]
+    assert [leaf["index"] for leaf in leaves] == [0, 1, 2, 3, 4]
     with Path("log.csv").open(newline="") as file:
-        assert len(list(csv.DictReader(file))) == 4
+        assert len(list(csv.DictReader(file))) == 6
     assert PROMPT not in Path("log.jsonl").read_text() + Path("log.csv").read_text()
 
 

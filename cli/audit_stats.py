@@ -63,10 +63,10 @@ def stats(
         step=None if by is None else Step(by),
     )
     run.out.emit(stats_row(found), *_head(found), *_over_time(found))
-    for table in _tables(found):
-        run.out.show("")
-        run.out.table(table)
     if not run.out.as_json:
+        for table in _tables(found):
+            run.out.show("")
+            run.out.table(table)
         run.out.show(*_after(found))
     return Exit.DONE
 

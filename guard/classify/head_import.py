@@ -140,10 +140,11 @@ class _LazyTensors(dict[str, Any]):
         from safetensors import SafetensorError, safe_open
 
         try:
-            self._file: Any = safe_open(str(source), "np")
+            opened: Any = safe_open(str(source), "np")
         except (SafetensorError, OSError) as error:
             raise _unreadable(source, error) from error
-        super().__init__(dict.fromkeys(self._file.keys()))
+        self._file = opened
+        super().__init__(dict.fromkeys(opened.keys()))
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return np.asarray(self._file.get_tensor(name))

@@ -14,14 +14,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from guard.errors import AuditUnavailable
 from guard.store.hamming import ROW_BYTES, BitRows, Hit
 from guard.store.lock import FileLock
-
-if TYPE_CHECKING:
-    from guard.store.reader import Reader
 
 FETCH = 10_000
 """Rows fetched at once: bounds memory while a large log is read the first time."""
@@ -43,6 +40,22 @@ class Near:
     record_id: str
     distance: int
     question: int
+
+
+class Prints(Protocol):
+    """Where fingerprints are kept, under numbers that only grow: a log's reader, or a bank's."""
+
+    def fingerprints(self, algorithm: str, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """(number, bits) of those behind ``after``, in order."""
+        ...
+
+    def fingerprint_count(self, algorithm: str, until: int, size: int) -> int:
+        """How many of ``size`` bytes there are up to ``until``."""
+        ...
+
+    def fingerprint_at(self, algorithm: str, index: int) -> tuple[str, bytes] | None:
+        """What it belongs to, and bits, of the one under this number."""
+        ...
 
 
 class FingerprintIndex:
@@ -69,7 +82,7 @@ class FingerprintIndex:
         return len(self._rows)
 
     def nearest(
-        self, reader: Reader, questions: Sequence[bytes], max_distance: int, limit: int = 1
+        self, reader: Prints, questions: Sequence[bytes], max_distance: int, limit: int = 1
     ) -> list[Near]:
         """At most ``limit`` records within ``max_distance`` bits of a question, nearest first.
 
@@ -93,7 +106,7 @@ class FingerprintIndex:
         return self.nearest(reader, questions, max_distance, limit)
 
     def _confirmed(
-        self, reader: Reader, places: list[int], hit: Hit, asked: dict[int, bytes]
+        self, reader: Prints, places: list[int], hit: Hit, asked: dict[int, bytes]
     ) -> Near:
         """What the database says of a hit. Raises LookupError when it is something else."""
         stored = reader.fingerprint_at(self._algorithm, hit.number)
@@ -104,7 +117,7 @@ class FingerprintIndex:
 
     # -- in step with the database -----------------------------------------------------------
 
-    def _refresh(self, reader: Reader) -> None:
+    def _refresh(self, reader: Prints) -> None:
         if not self._ready:
             if self._rows.load() and not self._fits(reader, self._rows):
                 self._rows = BitRows(self._name, self._stem)
@@ -113,7 +126,7 @@ class FingerprintIndex:
         while self._rows.unsaved >= SAVE_AFTER and self._save(reader):
             self._fetch(reader)
 
-    def _fetch(self, reader: Reader) -> None:
+    def _fetch(self, reader: Prints) -> None:
         while rows := reader.fingerprints(self._algorithm, self._after, FETCH):
             kept = [(number, bits) for number, bits in rows if len(bits) == ROW_BYTES]
             self._rows.add([number for number, _ in kept], b"".join(bits for _, bits in kept))
@@ -126,12 +139,12 @@ class FingerprintIndex:
         self._rows = BitRows(self._name, self._stem)
         self._after = -1
 
-    def _fits(self, reader: Reader, rows: BitRows) -> bool:
+    def _fits(self, reader: Prints, rows: BitRows) -> bool:
         last = reader.fingerprint_at(self._algorithm, rows.last)
         stored = reader.fingerprint_count(self._algorithm, rows.last, ROW_BYTES)
         return stored == len(rows) and last is not None and last[1] == rows.last_row
 
-    def _save(self, reader: Reader) -> bool:
+    def _save(self, reader: Prints) -> bool:
         """Write the file, if it is free and can be written: it is a convenience, not the truth.
 
         Answers whether the file of another process was taken over: then there is more to fetch.
@@ -150,7 +163,7 @@ class FingerprintIndex:
                 lock.close()
         return False
 
-    def _take_over(self, reader: Reader) -> bool:
+    def _take_over(self, reader: Prints) -> bool:
         """Use the file of another process, when it wrote one that holds more than ours."""
         if self._rows.is_newest:
             return False

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 from guard.errors import LogTampered
 from guard.store import checks, prepared
 from guard.store.appeals import undecided
+from guard.store.bank_rows import BankPrints, BankRows
 from guard.store.figures import Figures
 from guard.store.integrity import Integrity
 from guard.store.open_records import OpenRecords
@@ -61,6 +62,15 @@ class Reader:
     def outbox(self) -> Outbox:
         """Messages that wait to be sent, or were. Only writers may change them."""
         return Outbox(self._connection)
+
+    @property
+    def banks(self) -> BankRows:
+        """Banks of known pictures' fingerprints."""
+        return BankRows(self._connection)
+
+    def bank_prints(self, bank: str) -> BankPrints:
+        """A bank as an index of fingerprints reads it."""
+        return BankPrints(self._connection, bank)
 
     @property
     def subject_blocks(self) -> SubjectBlocks:

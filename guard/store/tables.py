@@ -226,6 +226,27 @@ class OwnListChange(SQLModel, table=True):
     at_us: int = Field(sa_type=BigInteger)
 
 
+class BankChange(SQLModel, table=True):
+    """One change of a bank of known pictures' fingerprints."""
+
+    __tablename__ = "bank_change"
+    __table_args__ = (
+        Index("ix_bank_change_bank", "bank", "number"),
+        Index("ix_bank_change_bits", "bits", "bank"),
+    )
+
+    number: int = Field(
+        primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False}
+    )
+    bank: str = Field(sa_type=Text)
+    change: str = Field(sa_type=Text)
+    bits: bytes = Field(sa_type=LargeBinary)
+    label: str = Field(sa_type=Text)
+    note: str = Field(sa_type=Text)
+    who: str = Field(sa_type=Text)
+    at_us: int = Field(sa_type=BigInteger)
+
+
 class VaultSubject(SQLModel, table=True):
     """A person's pseudonym: 32 random bytes behind a keyed hash of tenant and user."""
 

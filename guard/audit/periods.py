@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from guard.audit.frame import from_us
 from guard.errors import InvalidRequest
+from guard.types import Event
 
 if TYPE_CHECKING:
     from guard.store.figures import Figures
@@ -20,6 +21,7 @@ MOST_STEPS = 2_000
 """More than this nobody can look at: about 83 days of hours."""
 
 _MICROSECOND = timedelta(microseconds=1)
+_EVENTS = frozenset(one.value for one in Event)
 
 
 class Step(StrEnum):
@@ -60,7 +62,7 @@ Span = tuple[int, int] | None
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One step: when it begins, and how many rows there were by event."""
+    """One step: when it begins, and how many rows of records there were by event; no acts."""
 
     begin: datetime
     counts: Mapping[str, int]
@@ -92,7 +94,8 @@ def buckets(figures: Figures, step: Step, span: Span) -> tuple[Bucket, ...]:
         )
     counts: dict[int, Counter[str]] = {number: Counter() for number in range(first, last + 1)}
     for number, event, rows in figures.over_time(step.length_us, step.shift_us):
-        counts[number][event] += rows
+        if event in _EVENTS:
+            counts[number][event] += rows
     return tuple(Bucket(step.begin(number), dict(one)) for number, one in counts.items())
 
 

@@ -89,7 +89,7 @@ def test_by_chance_slots_and_values_differ(mark: GaussianShading) -> None:
 @pytest.mark.parametrize("deviation", [0.1, 0.5, 1.0, 2.0])
 def test_accuracy_is_what_theory_says(mark: GaussianShading, deviation: float) -> None:
     """Noise of deviation σ on a latent turns arctan(σ)/π of its signs."""
-    reading = mark.read(_noisy(mark.sample(PAYLOAD, seed=1), deviation))
+    reading = mark.read(_noisy(mark.sample(PAYLOAD, slot=0, seed=1), deviation))
     wrong = 1 - reading.matching / reading.values
     spread = np.sqrt(sign_error_rate(deviation) / reading.values)
     assert abs(wrong - sign_error_rate(deviation)) < 4 * spread
@@ -99,7 +99,7 @@ def test_accuracy_is_what_theory_says(mark: GaussianShading, deviation: float) -
 
 def test_where_single_bits_fail_no_payload_is_claimed(mark: GaussianShading) -> None:
     """The mark is still there, far below any rate; its payload is not, as the check sum says."""
-    noisy = _noisy(mark.sample(PAYLOAD, seed=2), 7.0)
+    noisy = _noisy(mark.sample(PAYLOAD, slot=0, seed=2), 6.5)
     reading = mark.read(noisy)
     assert reading.p_value < 1e-9
     assert not reading.holds
@@ -108,7 +108,7 @@ def test_where_single_bits_fail_no_payload_is_claimed(mark: GaussianShading) -> 
 
 
 def test_an_expected_payload_is_heard_in_more_noise(mark: GaussianShading) -> None:
-    noisy = _noisy(mark.sample(PAYLOAD, seed=2), 10.0)
+    noisy = _noisy(mark.sample(PAYLOAD, slot=0, seed=2), 10.0)
     assert mark.read(noisy, expected=PAYLOAD).p_value < 1e-9 < mark.read(noisy).p_value
     assert mark.read(noisy, expected=PAYLOAD).holds
     other = mark.read(noisy, expected=bytes(8))
@@ -118,7 +118,7 @@ def test_an_expected_payload_is_heard_in_more_noise(mark: GaussianShading) -> No
 @pytest.mark.parametrize("batch", [False, True])
 def test_detects_through_the_callers_inversion(mark: GaussianShading, batch: bool) -> None:
     seen: list[Pixels] = []
-    latents = _noisy(mark.sample(PAYLOAD), 0.8)
+    latents = _noisy(mark.sample(PAYLOAD, slot=0, seed=4), 0.8)
 
     def invert(pixels: Pixels) -> Latents:
         seen.append(pixels)
@@ -135,7 +135,7 @@ def test_neither_noise_nor_another_key_is_a_mark(mark: GaussianShading) -> None:
     stranger = GaussianShading(OTHER, slots=16)
     plain = np.random.default_rng(3).standard_normal(SHAPE).astype(np.float32)
     structured = np.ones(SHAPE, np.float32)
-    for latents in (plain, structured, -structured, stranger.sample(PAYLOAD)):
+    for latents in (plain, structured, -structured, stranger.sample(PAYLOAD, slot=0, seed=0)):
         found = mark.detect(PICTURE, lambda pixels, latents=latents: latents)
         assert (found.detected, found.payload, found.key_id) == (False, None, "")
         assert found.p_value > 1e-4
@@ -204,32 +204,19 @@ def test_hostile_latents_are_refused(mark: GaussianShading) -> None:
 
 @pytest.mark.slow
 def test_through_a_diffusion_model_and_back() -> None:
-    """A small random UNet, ten DDIM steps there and back: the published way, end to end."""
-    import torch
-    from diffusers import DDIMInverseScheduler, DDIMScheduler, UNet2DModel
+    """The embedded model draws from marked noise, and DDIM inversion brings the noise back.
 
-    torch.manual_seed(0)
-    blocks = ("DownBlock2D", "DownBlock2D"), ("UpBlock2D", "UpBlock2D")
-    unet = UNet2DModel(
-        sample_size=32, in_channels=4, out_channels=4, layers_per_block=1, norm_num_groups=4,
-        block_out_channels=(8, 16), down_block_types=blocks[0], up_block_types=blocks[1],
-    ).eval()  # fmt: skip
-    forward, inverse = DDIMScheduler(clip_sample=False), DDIMInverseScheduler(clip_sample=False)
+    At the latents: this model's autoencoder, 512 × 512 from 16 × 16, loses the noise.
+    """
+    from guard.generate.demo import weights_dir
+    from tests.benchmarks.bench_gaussian_shading import Model
 
-    @torch.no_grad()
-    def run(scheduler: DDIMScheduler | DDIMInverseScheduler, latents: Latents) -> Latents:
-        scheduler.set_timesteps(10)
-        state = torch.from_numpy(latents)[None]
-        for step in scheduler.timesteps:
-            state = scheduler.step(unet(state, step).sample, step, state).prev_sample
-        return np.asarray(state[0].numpy())
-
-    mark = GaussianShading(SECRET, (4, 32, 32), slots=4)
-    drawn = run(forward, mark.sample(PAYLOAD, seed=0))
-    noisy = drawn + 0.1 * drawn.std() * np.random.default_rng(0).standard_normal(drawn.shape)
-    for picture in (drawn, noisy.astype(np.float32)):
-        reading = mark.read(run(inverse, picture))
-        assert (reading.payload, reading.holds) == (PAYLOAD, True)
-        assert reading.p_value < 1e-30
-    plain = np.random.default_rng(1).standard_normal((4, 32, 32)).astype(np.float32)
-    assert mark.read(run(inverse, run(forward, plain))).p_value > 1e-3
+    model = Model(weights_dir())
+    mark = GaussianShading(SECRET, model.shape, slots=4)
+    noise = mark.sample(PAYLOAD, slot=0, seed=0)
+    reading = mark.read(model.invert(model.draw(noise, 20), 20))
+    assert reading.matching > 0.8 * reading.values
+    assert (reading.payload, reading.holds) == (PAYLOAD, True)
+    assert reading.p_value < 1e-30
+    plain = np.random.default_rng(1).standard_normal(model.shape).astype(np.float32)
+    assert mark.read(model.invert(model.draw(plain, 20), 20)).p_value > 1e-3

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 
 from guard.errors import AuditUnavailable
 
-REVISION = "r0010"
+REVISION = "r0011"
 """The newest step. Kept here so that opening a current database need not load Alembic."""
 
 _ADVISORY_LOCK = 0x67_75_61_72_64

@@ -20,7 +20,8 @@ import guard.store.migrations.versions.r0006_vault
 import guard.store.migrations.versions.r0007_outbox
 import guard.store.migrations.versions.r0008_tiles
 import guard.store.migrations.versions.r0009_questions
-import guard.store.migrations.versions.r0010_banks  # noqa: F401
+import guard.store.migrations.versions.r0010_banks
+import guard.store.migrations.versions.r0011_revoke  # noqa: F401
 from guard.audit.log import SqlAuditLog
 from guard.types import (
     Action,

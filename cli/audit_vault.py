@@ -90,7 +90,7 @@ def erase(
     found = erasure.plan(log, target)
     if dry_run:
         return _say_plan(run, found)
-    if sys.stdin.isatty() and not yes:
+    if at_terminal() and not yes:
         count = f"{len(found.records)} records, {len(found.keys)} keys"
         typer.confirm(f"Erase {count}? Nobody can undo this.", abort=True, err=True)
     done = erasure.erase(log, target, who=who, reason=reason, held=build_quarantine(run.settings))
@@ -101,6 +101,11 @@ def erase(
             "ciphertext for as long as they last; its keys are destroyed.[/]"
         )
     return Exit.DONE
+
+
+def at_terminal() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin.isatty()
 
 
 def _target(subject: str | None, tenant: str | None, record: str | None) -> Person | str:

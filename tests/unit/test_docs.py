@@ -21,7 +21,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from guard.policy.load import load_policy
-from guard.policy.model import ManifestSettings
+from guard.policy.model import ManifestSettings, Policy
 from guard.settings import Settings
 
 if TYPE_CHECKING:
@@ -210,11 +210,14 @@ def test_python_examples_run(
 
 def test_the_policy_example_is_a_policy(tmp_path: Path) -> None:
     examples = [text for text, _ in blocks(DOCS / "how-to" / "write-a-policy.md", "yaml")]
-    assert len(examples) == 2
+    assert len(examples) == 3
     (tmp_path / "house.yaml").write_text(examples[0], encoding="utf-8")
     policy = load_policy(tmp_path / "house.yaml")
     assert policy.name == "house"
-    told = yaml.safe_load(examples[1])["manifest"]
+    more = yaml.safe_load(examples[1])
+    whole = load_policy("default").model_dump(mode="json") | more
+    assert Policy.model_validate(whole).sensitive.categories == ("minors-sexual",)
+    told = yaml.safe_load(examples[2])["manifest"]
     assert set(told) == set(ManifestSettings.model_fields)
     assert ManifestSettings(**told) == ManifestSettings(provider=told["provider"])
     assert [rule.id for rule in policy.output_rules] == ["nsfw"]

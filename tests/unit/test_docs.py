@@ -309,6 +309,33 @@ def test_rows_of_pictures_keep_their_schemas(drawing: House) -> None:
     assert log["records"] == 8  # four records, started and ended
 
 
+def test_rows_of_the_log_keep_their_schemas(drawing: House) -> None:
+    from tests.support.house import FORBIDDEN, PROMPT
+
+    rows("generate", PROMPT, FORBIDDEN, "--out", str(drawing.out), "--tenant", "acme")
+    listed = checked("audit-entry", "audit", "list")
+    assert len(listed) == 4
+    blocked = next(row["record_id"] for row in listed if row["event"] == "blocked")
+    who = ("--who", "dana", "--reason", "art")
+    checked("review-appeal", "review", "appeal", blocked, *who)
+    checked("review-appeal", "review", "appeal", blocked, *who)  # the error's row
+    assert len(checked("review-appeals", "review", "appeals")) == 1
+    checked("review-appeal", "review", "grant", blocked, *who)
+    assert len(checked("audit-entry", "audit", "show", blocked)) == 4
+    assert checked("audit-stats", "audit", "stats")[0]["by_tenant"]["acme"]["released"] == 1
+    (report,) = checked("audit-report", "audit", "report", "--tenants")
+    assert report["by_tenant"]["acme"]["released"] == "<5"
+
+
+def test_rows_of_keys_keep_their_schemas(furnished: Path, tmp_path: Path) -> None:
+    (row,) = checked("keys-check", "keys", "check")
+    assert row["findings"]
+    checked("keys-check", "keys", "check", str(tmp_path / "missing.pem"))
+    asked = ("--organization", "Example Ltd", "--country", "CH", "--common-name", "Example")
+    (row,) = checked("keys-request", "keys", "request", "--out", str(tmp_path / "new"), *asked)
+    assert row["key"] is not None
+
+
 def test_a_failed_stage_keeps_the_schema(drawing: House, monkeypatch: pytest.MonkeyPatch) -> None:
     drawing.generator.draw = lambda _: None  # type: ignore[assignment,return-value]
     (row,) = checked("outcome", "generate", "a lighthouse", "--out", str(drawing.out))
@@ -316,6 +343,19 @@ def test_a_failed_stage_keeps_the_schema(drawing: House, monkeypatch: pytest.Mon
     assert row["reasons"][0]["code"] == "stage_unavailable"
 
 
+UUID, TIME = "0199b2c4-9d3a-7c11-8a52-3f0d6c1e2b90", "2026-11-24T12:00:00+00:00"
+RECEIPT = {"log_id": "x", "index": 0, "leaf_hash": "ab" * 32}
+COUNTS = {
+    "log": {"log_id": "x", "size": 0, "root": "ab" * 32}, "since": None, "until": TIME,
+    "tenant": None, "events": 0, "records": 0, "by_event": {"started": 1}, "block_rate": None,
+    "step": "day", "over_time": [{"begin": TIME, "started": 1}], "by_stage": {}, "by_model": {},
+    "by_tenant": {"a": {"blocked": 1}}, "by_policy": [], "by_rule": [], "by_category": [],
+    "acts": {"viewed": 1}, "appeals": {"made": 0, "granted": 0, "denied": 0, "open": 0},
+    "reviews": {
+        "approved": 0, "rejected": 0, "waiting": 0, "median_s": None, "p90_s": None,
+        "longest_s": None,
+    },
+}  # fmt: skip
 GOOD = {
     "outcome": {
         "status": "released", "record_id": "0199", "path": None, "sha256": "0" * 64, "stage": None,
@@ -340,8 +380,60 @@ GOOD = {
         "fingerprint": None, "record": None, "explanation": "Nothing.",
     },
     "audit-verify": {"ok": True, "records": 0, "root": "00", "first_bad": None, "problems": []},
+    "audit-entry": {
+        "record_id": UUID, "event": "started", "at": TIME, "origin": "generated", "tenant": None,
+        "policy": "default", "policy_digest": "ab" * 32, "action": None, "stage": None, "rules": [],
+        "reasons": [], "scores": [], "model": None, "seed": None, "mark": None,
+        "fingerprint": None, "asset_sha256": None, "media_type": None, "reviewer": None,
+        "software": "", "index": 0, "receipt": RECEIPT,
+    },
+    "audit-stats": COUNTS,
+    "audit-report": {
+        "path": None, "title": "Report", "made": TIME, "fewest": 5, "checkpoint": None, **COUNTS,
+        "by_tenant": {"a": {"blocked": "<5", "released": "≥5", "failed": 7}},
+    },
+    "review-appeal": {"status": "appealed", "record_id": UUID, "receipt": RECEIPT},
+    "review-appeals": {
+        "record_id": UUID, "by": "user",
+        "appeal": {
+            "act_id": UUID, "act": "appealed", "at": TIME, "who": "dana", "reason": "art",
+            "about": UUID, "subject": None, "details": {"by": "user"}, "index": 0,
+            "receipt": RECEIPT,
+        },
+        "block": {
+            "at": TIME, "tenant": None, "stage": "prompt", "rules": ["gore"], "reasons": [],
+            "policy": "default", "policy_digest": "ab" * 32, "reviewer": None,
+        },
+    },
+    "keys-check": {
+        "subject": "x", "algorithm": "es256", "fingerprint": "ab" * 32, "expires": TIME,
+        "development": True, "warning": "", "path": "x.pem", "valid": True, "trusted_by": [],
+        "ocsp_url": None, "findings": [],
+        "chain": [{
+            "subject": "x", "issuer": "y", "profile": "p", "algorithm": "es256",
+            "fingerprint": "ab" * 32, "expires": TIME, "days_left": 3,
+        }],
+    },
+    "keys-request": {"request": "r.csr", "key": None, "algorithm": "es256", "encrypted": False},
 }  # fmt: skip
 WRONG = [
+    ("audit-entry", {"event": "deleted"}),
+    ("audit-entry", {"record_id": "0199"}),
+    ("audit-entry", {"at": "yesterday"}),
+    ("audit-entry", {"index": -1}),
+    ("audit-entry", {"receipt": None}),
+    ("audit-stats", {"block_rate": 2}),
+    ("audit-stats", {"step": "year"}),
+    ("audit-stats", {"acts": {"looked": 1}}),
+    ("audit-stats", {"by_rule": [{"name": "gore"}]}),
+    ("audit-stats", {"by_tenant": {"a": {"blocked": "<5"}}}),
+    ("audit-report", {"by_tenant": {"a": {"blocked": "few"}}}),
+    ("review-appeal", {"status": "granted"}),
+    ("review-appeals", {"by": "nobody"}),
+    ("review-appeals", {"appeal": None}),
+    ("keys-check", {"chain": []}),
+    ("keys-check", {"findings": [{"rule": "ocsp", "level": "fatal"}]}),
+    ("keys-request", {"encrypted": None}),
     ("outcome", {"status": "maybe"}),
     ("outcome", {"stage": "prompt"}),
     ("outcome", {"sha256": None}),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import typer
 from rich.markup import escape
 
-from guard.errors import GuardError, KeyInvalid
+from guard.errors import CheckpointUnavailable, GuardError, KeyInvalid
 
 from .certificates import in_force
 from .command import Run, command
@@ -129,6 +129,32 @@ def _vault(run: Run) -> str:
     )
 
 
+def _checkpoints(run: Run) -> str:
+    from guard.assemble import build_store
+    from guard.audit.publishing import build_publisher
+
+    settings = run.settings
+    publisher = build_publisher(settings, build_store(settings))
+    newest, state = publisher.check(), publisher.state.read()
+    if publisher.place is None:
+        return (
+            "not published: whoever may write to the whole database could rewrite it unnoticed. "
+            "Set GUARD_CHECKPOINTS to a folder or a store elsewhere"
+        )
+    if state.failure:
+        raise CheckpointUnavailable(
+            f"The last publication failed: {state.failure}",
+            hint="Mend that, then: guard audit checkpoint",
+        )
+    covered = newest.size if newest else 0
+    waiting = publisher.size() - covered
+    more = f", {waiting:,} rows wait" if waiting else ""
+    return (
+        f"{covered:,} rows covered in {publisher.place.name}{more}; "
+        f"back up {publisher.keys.private}, hand out {publisher.keys.public}"
+    )
+
+
 CHECKS = (
     Check("policy", _policy),
     Check("lexicons", _lexicons),
@@ -136,6 +162,7 @@ CHECKS = (
     Check("signing key", _keys),
     Check("mark secret", _mark),
     Check("audit log", _database),
+    Check("checkpoints", _checkpoints),
     Check("vault", _vault),
     Check("demo model", _demo),
 )

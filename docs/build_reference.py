@@ -147,6 +147,16 @@ MEANINGS = {
     "webhook_attempts": "How often a message is sent before it is dead.",
     "reap_at_start": "Whether a guard ends at its start what was cut off in the week before.",
     "reap_seconds": "How old a run must be to count as cut off; none: what no living run reaches.",
+    "checkpoints": "Where the log's checkpoints are published: a folder, a `.jsonl` file or the URL"
+    " of an object store, which those who may write to the database cannot write; none: nowhere.",
+    "checkpoint_key": "PEM file with the Ed25519 key that signs checkpoints, in place of"
+    " `keys/checkpoint.pem` in the home.",
+    "checkpoint_verifiers": "Verifier keys that are believed, commas between them, in place of"
+    " `keys/checkpoint.vkey` in the home.",
+    "checkpoint_rows": "After so many new rows a checkpoint is published.",
+    "checkpoint_seconds": "After so many seconds with any new row a checkpoint is published.",
+    "checkpoint_max_age_seconds": "How long a row may wait for a published checkpoint before no"
+    " record is opened any more; none: for ever.",
     "prompt_seconds": "Time limit of prompt screening.",
     "generate_seconds": "Time limit of the generator, loading included.",
     "classify_seconds": "Time limit of the classifiers.",

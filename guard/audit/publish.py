@@ -177,6 +177,18 @@ class Publisher:
                 hint="Make the home writable: what is signed is kept there first.",
             ) from error
 
+    def check(self) -> SignedCheckpoint | None:
+        """The newest checkpoint, once the log is shown to contain it; signs nothing.
+
+        Reads a few tiles, not the log. Raises LogTampered, ProofInvalid, CheckpointUnavailable.
+        """
+        known = [one for one in self.known() if one]
+        with self.store.read() as reader:
+            head = reader.head()
+        if known:
+            self._check_contained(head, known)
+        return max(known, key=_size, default=None)
+
     def known(
         self, state: SignedState | None = None
     ) -> tuple[SignedCheckpoint | None, SignedCheckpoint | None]:

@@ -412,3 +412,45 @@ def test_the_stand_alone_verifier_finds_spoilt_proofs(
     Path("a.tlog-proof").write_text("\n".join(removed))
     assert not stand_alone(key_of(home), "a.tlog-proof")[0]
     assert busy("audit", "verify", "--proof", "a.tlog-proof").code == Exit.TAMPERED
+
+
+# -- doctor ------------------------------------------------------------------------------------
+
+
+def doctor_says(busy: Desk) -> dict[str, object]:
+    rows = busy.json("doctor").rows
+    return next(row for row in rows if row["check"] == "checkpoints")
+
+
+def test_doctor_looks_at_checkpoints(
+    busy: Desk, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from guard.cli import doctor
+
+    only = [one for one in doctor.CHECKS if one.name == "checkpoints"]
+    monkeypatch.setattr(doctor, "CHECKS", only)
+    assert f"{ROWS} rows wait" in str(doctor_says(busy)["remark"])
+    busy("audit", "checkpoint")
+    said = str(doctor_says(busy)["remark"])
+    assert said.startswith(f"{ROWS} rows covered in {tmp_path / 'outside'}; back up ")
+    assert str(home / "keys" / "checkpoint.pem") in said
+    (tmp_path / "elsewhere").write_text("in the way")
+    monkeypatch.setenv("GUARD_CHECKPOINTS", str(tmp_path / "elsewhere"))
+    busy("audit", "checkpoint")
+    assert busy("doctor").code == Exit.UNAVAILABLE
+    monkeypatch.setenv("GUARD_CHECKPOINTS", str(tmp_path / "outside"))
+    assert "last publication failed" in str(doctor_says(busy)["error"])
+    monkeypatch.delenv("GUARD_CHECKPOINTS")
+    assert "not published" in str(doctor_says(busy)["remark"])
+
+
+def test_doctor_finds_a_log_that_was_put_back(
+    busy: Desk, tamper: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from guard.cli import doctor
+
+    only = [one for one in doctor.CHECKS if one.name == "checkpoints"]
+    monkeypatch.setattr(doctor, "CHECKS", only)
+    busy("audit", "checkpoint")
+    tamper("UPDATE audit_head SET size = 200")
+    assert busy("doctor").code == Exit.TAMPERED

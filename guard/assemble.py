@@ -117,6 +117,7 @@ def detector_families(policy: Policy) -> tuple[str, ...]:
     """What a policy needs, without encoder and head: ``clip`` for ``clip:ViT-B-32/q16``."""
     named = [*policy.required_detectors]
     named += [one for rule in policy.output_rules for one in rule.detectors]
+    named += [rule.detector for rule in policy.known_bad]
     return tuple(dict.fromkeys(name.split(":")[0] for name in named))
 
 

@@ -82,7 +82,7 @@ class BuiltIns:
 
     @hookimpl
     def guard_detectors(self) -> Mapping[str, DetectorFactory]:
-        """``opennsfw`` (weights in its package) and ``clip`` (weights are pulled or local)."""
+        """``opennsfw`` (weights in its package), ``clip`` (pulled or local), ``known-bad``."""
 
         def opennsfw(wiring: Wiring) -> tuple[Detector, ...]:
             from guard.classify.opennsfw import OpenNsfwDetector
@@ -99,7 +99,16 @@ class BuiltIns:
                 )
             return clip_detectors(wiring.policy.clip, models=wiring.settings.home / "models")
 
-        return {"opennsfw": opennsfw, "clip": clip}
+        def known_bad(wiring: Wiring) -> tuple[Detector, ...]:
+            from guard.classify.known_bad import KnownBadDetector, open_bank
+
+            names = dict.fromkeys(rule.bank for rule in wiring.policy.known_bad)
+            database, folder = wiring.settings.database, wiring.settings.home / "index"
+            seconds = wiring.settings.audit_seconds
+            banks = [open_bank(one, database, folder, seconds) for one in names]
+            return tuple(KnownBadDetector(bank) for bank in banks)
+
+        return {"opennsfw": opennsfw, "clip": clip, "known-bad": known_bad}
 
     @hookimpl
     def guard_watermarks(self) -> Mapping[str, WatermarkFactory]:

@@ -12,7 +12,7 @@ from guard.classify.base import Detector
 from guard.classify.clip import clip_detectors
 from guard.classify.opennsfw import OpenNsfwDetector
 from guard.errors import DetectorUnavailable, StageMisbehaved, Unavailable
-from guard.policy.model import OutputRule, Policy
+from guard.policy.model import KNOWN_BAD, OutputRule, Policy
 from guard.types import Pixels, Score
 
 NEVER = 1.0
@@ -68,12 +68,29 @@ class Classifier:
         return self.score_all([pixels])[0]
 
     def score_all(self, pictures: Sequence[Pixels]) -> list[tuple[Score, ...]]:
-        """As :meth:`score` for several pictures; a shared encoder sees all of them in one pass."""
-        embedded = self._embedded(pictures)
-        return [
-            self._scores(pixels, {key: rows[index] for key, rows in embedded.items()})
-            for index, pixels in enumerate(pictures)
-        ]
+        """As :meth:`score` for several pictures; a shared encoder sees all of them in one pass.
+
+        Pictures that a bank knows are not shown to any other detector.
+        """
+        looked = [self._looked_up(pixels) for pixels in pictures]
+        rest = [place for place, scores in enumerate(looked) if not self._knows(scores)]
+        embedded = self._embedded([pictures[place] for place in rest]) if rest else {}
+        for index, place in enumerate(rest):
+            rows = {key: found[index] for key, found in embedded.items()}
+            looked[place] += self._scores(pictures[place], rows)
+        return looked
+
+    def _looked_up(self, pixels: Pixels) -> tuple[Score, ...]:
+        """What the banks say, which are asked first."""
+        banks = [one for one in self._detectors if _is_bank(one)]
+        return tuple(score for bank in banks for score in self._one(bank, pixels, {}))
+
+    def _knows(self, scores: tuple[Score, ...]) -> bool:
+        return any(
+            one.detector == rule.detector and one.value >= rule.threshold
+            for rule in self._policy.known_bad
+            for one in scores
+        )
 
     def _embedded(self, pictures: Sequence[Pixels]) -> dict[int, Any]:
         """By encoder: what it makes of each picture. One pass, however many heads read it."""
@@ -83,7 +100,10 @@ class Classifier:
 
     def _scores(self, pixels: Pixels, embedded: Mapping[int, Any]) -> tuple[Score, ...]:
         scores = tuple(
-            one for detector in self._detectors for one in self._one(detector, pixels, embedded)
+            one
+            for detector in self._detectors
+            if not _is_bank(detector)
+            for one in self._one(detector, pixels, embedded)
         )
         for rule in self._policy.output_rules:
             for name in rule.detectors:
@@ -114,7 +134,12 @@ class Classifier:
             for limit in (rule.review, rule.block)
             if limit is not None
         ]
+        reached += [rule.threshold for rule in self._policy.known_bad if rule.detector == detector]
         return min(reached, default=NEVER)
+
+
+def _is_bank(detector: Detector) -> bool:
+    return detector.id.startswith(f"{KNOWN_BAD}:")
 
 
 def names(rule_detector: str, detector: str) -> bool:
@@ -158,6 +183,7 @@ def _check_unique(detectors: Sequence[Detector]) -> None:
 def _check_present(policy: Policy, detectors: Sequence[Detector]) -> None:
     wanted = [*policy.required_detectors]
     wanted += [name for rule in policy.output_rules for name in rule.detectors]
+    wanted += [rule.detector for rule in policy.known_bad]
     for name in wanted:
         if not any(names(name, detector.id) for detector in detectors):
             raise DetectorUnavailable(

@@ -78,9 +78,14 @@ def variants(
     (``compute_dihedral``) is not used: it turns the signs of coefficients and leaves their median,
     which moved up to 102 bits on photographs. Turning the picture, made small first, moved 16.
     """
+    grids = _positions(_iscc_grid(pixels))
+    return pdq_variants(pixels, upright), tuple(_iscc(one) for one in grids)
+
+
+def pdq_variants(pixels: Pixels, upright: Fingerprint | None = None) -> tuple[Fingerprint, ...]:
+    """Of :func:`variants` those of PDQ alone."""
     small = _reduced(pixels)
-    pdq = [upright or fingerprint(pixels), *map(fingerprint, _positions(small)[1:])]
-    return tuple(pdq), tuple(_iscc(one) for one in _positions(_iscc_grid(pixels)))
+    return upright or fingerprint(pixels), *map(fingerprint, _positions(small)[1:])
 
 
 def turned(pixels: Pixels, position: int) -> Pixels:

@@ -9,7 +9,8 @@ Rules of the house:
    looks at the picture, too, counts scores and the prompt's findings.
 4. A user is told category, message and hint of what brought the severest action about, never
    the term that matched; a block that also speaks of a review would only confuse.
-5. What cannot be judged is an error: a rule or score that cannot be, a required detector
+5. A picture near one of a bank of known ones is refused for that alone: no other detector is asked.
+6. What cannot be judged is an error: a rule or score that cannot be, a required detector
    that said nothing.
 """
 
@@ -21,6 +22,7 @@ from collections.abc import Iterable, Sequence
 from guard.errors import DetectorUnavailable, StageMisbehaved
 from guard.policy.model import (
     CombinationRule,
+    KnownBad,
     OutputRule,
     PictureCombination,
     Policy,
@@ -66,6 +68,9 @@ def decide_output(
     """
     for score in scores:
         _check_unit(score.value, f"score of '{score.detector}' for '{score.category}'")
+    known = [rule for rule in policy.known_bad if _is_known(policy, rule, scores)]
+    if known:  # nobody else was asked
+        return _decision(policy, [(rule.action, rule) for rule in known])
     for detector in policy.required_detectors:
         if not any(_is_from(score, detector) for score in scores):
             raise _silent(detector, policy)
@@ -76,6 +81,14 @@ def decide_output(
     together = [one for one in policy.picture_combinations if _seen(policy, one, scores, findings)]
     acted += [(one.action, one) for one in together]
     return _decision(policy, acted)
+
+
+def _is_known(policy: Policy, rule: KnownBad, scores: Sequence[Score]) -> bool:
+    """Whether the picture is near one of the rule's bank."""
+    found = [one.value for one in scores if one.detector == rule.detector]
+    if not found:
+        raise _silent(rule.detector, policy)
+    return max(found) >= rule.threshold
 
 
 def _rule_acts(rule: PromptRule, findings: Sequence[Finding]) -> bool:

@@ -19,6 +19,7 @@ KEYS: Final = {
     "picture_combinations": ("id",),
     "signals": ("id",),
     "own_lists": ("kind", "source"),
+    "known_bad": ("id",),
 }
 """Parts of a policy that are lists of named things, and what names one."""
 

@@ -26,6 +26,9 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 DATABASE = "database:"
 """Before the name of a list that the database keeps."""
 
+KNOWN_BAD = "known-bad"
+"""The family of the detectors that look pictures up in banks, and their category."""
+
 _LIST_NAME = r"[a-z0-9][a-z0-9._-]*"
 
 
@@ -142,6 +145,32 @@ class OutputRule(_Graded):
     detectors: tuple[str, ...] = Field(min_length=1)
 
 
+class KnownBad(_Strict):
+    """Pictures near one of a ``bank`` of known ones are refused, before anything else looks.
+
+    ``max_distance``: how many of the 256 bits of PDQ may differ; 31 is what its authors advise.
+    ``bank`` is kept in the database by ``guard lists``.
+    """
+
+    id: Identifier
+    category: Identifier
+    bank: Identifier
+    max_distance: int = Field(default=31, ge=0, le=64)
+    action: Literal[Action.BLOCK] = Action.BLOCK
+    message: str
+    hint: str = ""
+
+    @property
+    def detector(self) -> str:
+        """The id of the detector that looks the picture up."""
+        return f"{KNOWN_BAD}:{self.bank}"
+
+    @property
+    def threshold(self) -> float:
+        """The score at which it acts: the share of bits that agree."""
+        return 1.0 - self.max_distance / 256
+
+
 class PictureCombination(_Strict):
     """A picture that means more together with its prompt, or with what else is seen in it.
 
@@ -168,7 +197,7 @@ class PictureCombination(_Strict):
         return self
 
 
-Rule = PromptRule | SemanticRule | CombinationRule | OutputRule | PictureCombination
+Rule = PromptRule | SemanticRule | CombinationRule | KnownBad | OutputRule | PictureCombination
 """Whatever can act."""
 
 
@@ -308,6 +337,7 @@ class Policy(_Strict):
     own_lists: tuple[OwnList, ...] = ()
     semantic: Literal["embedding", "hashed", "off"] = "embedding"
     semantic_rules: tuple[SemanticRule, ...] = ()
+    known_bad: tuple[KnownBad, ...] = ()
     output_rules: tuple[OutputRule, ...] = ()
     picture_combinations: tuple[PictureCombination, ...] = ()
     sensitive: Sensitive = Sensitive()
@@ -324,8 +354,8 @@ class Policy(_Strict):
     def rules(self) -> tuple[Rule, ...]:
         """Every rule, in the order of the file's parts."""
         return (
-            *self.prompt_rules, *self.semantic_rules, *self.combinations, *self.output_rules,
-            *self.picture_combinations,
+            *self.prompt_rules, *self.semantic_rules, *self.combinations, *self.known_bad,
+            *self.output_rules, *self.picture_combinations,
         )  # fmt: skip
 
     @model_validator(mode="after")

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.keywrap import (
 )
 
 from guard.audit.files import sync_folder, writable, write_private
-from guard.errors import KeyInvalid, VaultUnavailable
+from guard.errors import KeyInvalid, OutputUnwritable, VaultUnavailable
 
 KEK_BYTES = 32
 SETTING = "GUARD_KEY_ENCRYPTION_KEY"
@@ -145,13 +145,16 @@ class Keks:
     def current(self) -> KeyEncryptionKey:
         """The key to wrap with from the beginning; made in the home where there is none.
 
-        Raises KeyInvalid, OutputUnwritable.
+        Raises KeyInvalid, VaultUnavailable when it cannot be written.
         """
         if self.service is None and self.given is None:
             folder = self.home / "keys"
-            with writable(folder):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _write_new(folder / FILE, secrets.token_bytes(KEK_BYTES))
+            try:
+                with writable(folder):
+                    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    _write_new(folder / FILE, secrets.token_bytes(KEK_BYTES))
+            except OutputUnwritable as error:
+                raise VaultUnavailable(error.message, hint=error.hint) from error
         return self.load()[0]
 
     def find(self, kek_id: str) -> KeyEncryptionKey:

@@ -12,7 +12,7 @@ import pytest
 from guard.audit import kek
 from guard.audit.data_keys import DataKeys
 from guard.audit.kek import CallbackKek, Keks, LocalKek
-from guard.errors import AuditUnavailable, KeyInvalid, OutputUnwritable, VaultUnavailable
+from guard.errors import AuditUnavailable, KeyInvalid, VaultUnavailable
 from guard.store.keys import KeyStore, Ring, open_key_store
 
 KEY = bytes(range(32))
@@ -118,7 +118,7 @@ def test_a_key_that_cannot_be_read_or_made(tmp_path: Path) -> None:
     with pytest.raises(KeyInvalid, match="cannot be read"):
         Keks(tmp_path).current()
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputUnwritable):
+    with pytest.raises(VaultUnavailable):
         Keks(tmp_path / "file").current()
 
 

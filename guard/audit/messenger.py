@@ -13,6 +13,7 @@ from uuid6 import uuid7
 from guard.audit import messages
 from guard.audit.messages import Told
 from guard.store.outbox import Message
+from guard.types import Act
 
 if TYPE_CHECKING:
     from guard.audit.acts import ActLeaf
@@ -52,6 +53,8 @@ class Messenger:
 
     def added(self, writer: Writer, row: LeafRow, leaf: Leaf | ActLeaf) -> None:
         """Tell of a leaf that was just added."""
+        if not self._subscriptions and row.columns.event != Act.SIGNALLED:
+            return  # most logs tell nobody: their appends need not find out each time
         self.tell(writer, messages.of_leaf(row, leaf), leaf.log_id)
 
     def tell(self, writer: Writer, told: Told, log_id: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from rich.markup import escape
 from guard.errors import AuditUnavailable, InvalidRequest
 from guard.policy.model import DATABASE, ListKind, OwnList
 
+from . import lists_known_bad
 from .command import Run, command
 from .exits import Exit
 from .verdicts import marked, visible
@@ -25,9 +27,25 @@ if TYPE_CHECKING:
 
 COLOURS = {ListKind.DENY: "red", ListKind.ALLOW: "green", ListKind.OPTED_IN: "cyan"}
 
-KindArgument = Annotated[ListKind, typer.Argument(metavar="KIND", help="deny, allow or opted-in.")]
+
+class Kind(StrEnum):
+    """What ``guard lists`` keeps: lists of terms, and banks of known pictures."""
+
+    DENY = "deny"
+    ALLOW = "allow"
+    OPTED_IN = "opted-in"
+    KNOWN_BAD = "known-bad"
+
+
+KindArgument = Annotated[
+    Kind, typer.Argument(metavar="KIND", help="deny, allow, opted-in or known-bad.")
+]
+OwnKindArgument = Annotated[
+    ListKind, typer.Argument(metavar="KIND", help="deny, allow or opted-in.")
+]
 TermsArgument = Annotated[
-    list[str], typer.Argument(metavar="TERM…", help="Words, names, phrases or emoji.")
+    list[str],
+    typer.Argument(metavar="TERM…", help="Words, names, phrases, emoji; pictures or PDQ hashes."),
 ]
 ListOption = Annotated[
     str, typer.Option("--list", metavar="NAME", help="The list of that name and kind.")
@@ -46,7 +64,8 @@ MAIN = "main"
 def register(app: typer.Typer) -> None:
     """Add the noun to ``app``."""
     noun = typer.Typer(
-        no_args_is_help=True, help="Own lists: deny, allow, and artists who opted in."
+        no_args_is_help=True,
+        help="Own lists: deny, allow, artists who opted in, known-bad pictures.",
     )
     command(noun, "add", example=_ADD)(add)
     command(noun, "import", example=_IMPORT)(import_)
@@ -55,16 +74,20 @@ def register(app: typer.Typer) -> None:
     )
     command(noun, "show", example="guard lists show deny\nguard lists show deny --history")(show)
     command(noun, "list", example="guard lists list")(list_)
-    command(noun, "check", example='guard lists check "an acme robot at dawn"')(check)
+    command(noun, "check", example=_CHECK)(check)
     app.add_typer(noun, name="lists")
 
 
 _ADD = """\
 guard lists add deny "Acme Robot" zorblax --note "trade mark"
 guard lists add opted-in "Jane Painter" --who dana"""
+_CHECK = """\
+guard lists check "an acme robot at dawn"
+guard lists check picture.png"""
 _IMPORT = """\
 guard lists import deny banned.txt
-guard lists import allow allowed.csv --list museum"""
+guard lists import allow allowed.csv --list museum
+guard lists import known-bad hashes.csv"""
 
 
 def add(
@@ -80,11 +103,14 @@ def add(
 
     A policy must name the list: `own_lists: [{kind: deny, source: database:main, rule: ID}]`.
     """
+    if kind is Kind.KNOWN_BAD:
+        return _edit(run, list_name, who, note).add(terms)
     from guard.prompt.own.book import made_entry
 
+    own = ListKind(kind.value)
     entries = [made_entry(term, category, note) for term in terms]
-    changed = _book(run, list_name, who, create=True).add(kind, list_name, entries)
-    return _told(run, kind, list_name, "added", changed)
+    changed = _book(run, list_name, who, create=True).add(own, list_name, entries)
+    return _told(run, own, list_name, "added", changed)
 
 
 def import_(
@@ -99,14 +125,17 @@ def import_(
 
     An entry a line, or columns term, category and note; lines that begin with `#` are comments.
     """
+    if kind is Kind.KNOWN_BAD:
+        return _edit(run, list_name, who, note).import_(file)
     from guard.prompt.own.sources import FileSource
 
+    own = ListKind(kind.value)
     content = FileSource(file).read()
     entries = [one._replace(note=one.note or note) for one in (content.entries if content else ())]
     if not entries:
         raise InvalidRequest(f"{file} holds no entries.", hint="Write one a line.")
-    changed = _book(run, list_name, who, create=True).add(kind, list_name, entries)
-    return _told(run, kind, list_name, "added", changed)
+    changed = _book(run, list_name, who, create=True).add(own, list_name, entries)
+    return _told(run, own, list_name, "added", changed)
 
 
 def remove(
@@ -118,13 +147,16 @@ def remove(
     who: WhoOption = "",
 ) -> Exit:
     """Take entries off a list. Who added them, and who removed them, stays on record."""
-    changed = _book(run, list_name, who).remove(kind, list_name, terms, note)
-    return _told(run, kind, list_name, "removed", changed)
+    if kind is Kind.KNOWN_BAD:
+        return _edit(run, list_name, who, note).remove(terms)
+    own = ListKind(kind.value)
+    changed = _book(run, list_name, who).remove(own, list_name, terms, note)
+    return _told(run, own, list_name, "removed", changed)
 
 
 def show(
     run: Run,
-    kind: KindArgument,
+    kind: OwnKindArgument,
     list_name: ListOption = MAIN,
     history: Annotated[
         bool, typer.Option("--history", help="Every change instead of what is in force.")
@@ -156,19 +188,25 @@ def list_(run: Run) -> Exit:
             + (f"  {count:,} entries" if count is not None else "")
             + (f"  [dim]{state}[/]" if in_force else "  [yellow]not named by the policy[/]"),
         )  # fmt: skip
-    if not (named or stored):
+    banks = lists_known_bad.rows(run)
+    for row, line in banks:
+        run.out.emit(row, line)
+    if not (named or stored or banks):
         run.out.say("[dim]There are no lists. Begin one: guard lists add deny TERM[/]")
     return Exit.DONE
 
 
 def check(
     run: Run,
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT|TERM", help="What to look up.")],
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT|PICTURE|HASH", help="What to look up.")],
 ) -> Exit:
     """Say which entries of which lists would act on a prompt, and whether they are in force.
 
-    Exit 1 when an entry of a deny list in force is in it.
+    A picture or a PDQ hash is looked up in the known-bad banks. Exit 1 when an entry of a deny
+    list or bank in force is in it.
     """
+    if lists_known_bad.is_about_pictures(prompt):
+        return lists_known_bad.check(run, prompt)
     found = [
         _match_row(one, match, in_force=in_force)
         for one, in_force in _loaded(run)
@@ -189,14 +227,23 @@ def check(
 # -- helpers ---------------------------------------------------------------------------------------
 
 
-def _book(run: Run, name: str, who: str = "", *, create: bool = False) -> ListBook:
-    from guard.assemble import build_store
-    from guard.prompt.own.book import ListBook
+def _edit(run: Run, name: str, who: str, note: str) -> lists_known_bad.Edit:
+    _check_name(name)
+    return lists_known_bad.Edit(run, name, who, note)
 
+
+def _check_name(name: str) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
         raise InvalidRequest(
             f"{name!r} can be no list's name.", hint="Use small letters, digits and . _ -"
         )
+
+
+def _book(run: Run, name: str, who: str = "", *, create: bool = False) -> ListBook:
+    from guard.assemble import build_store
+    from guard.prompt.own.book import ListBook
+
+    _check_name(name)
     return ListBook(build_store(run.settings, create=create), who)
 
 

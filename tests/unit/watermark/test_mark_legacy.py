@@ -7,6 +7,7 @@ import pytest
 
 from guard.types import Pixels
 from guard.watermark import legacy
+from guard.watermark.foreign import shipped_null
 from guard.watermark.invisible import write_bits
 from tests.support.mark_pictures import KINDS, flat_art, texture
 
@@ -62,6 +63,15 @@ def test_nearly_is_told_as_nearly(host: Pixels, flips: int) -> None:
         assert [label["exact"] for label in labels] == [False]
         assert labels[0]["matching_bits"] == 48 - flips
         assert labels[0]["p_value"] == 1 / (1 + labels[0]["unmarked_pictures"]) <= legacy.RATE
+
+
+@pytest.mark.parametrize("known", legacy.KNOWN_MESSAGES, ids=lambda known: known.name)
+def test_no_unmarked_picture_of_the_null_comes_near(known: legacy.KnownMessage) -> None:
+    message = np.frombuffer(known.bits.encode(), np.uint8) - ord("0")
+    null = shipped_null("dwtDct", message.size)
+    assert null is not None
+    nearest = int((null.bits == message).sum(axis=1).max())
+    assert not legacy.is_told(1 / (1 + null.pictures), nearest + 3, message.size)
 
 
 @pytest.mark.parametrize(("flips", "told"), [(4, True), (5, False)])

@@ -117,6 +117,11 @@ def cli_page() -> str:
 MEANINGS = {
     "home": "Keys, secrets, held pictures, imported heads and the default database.",
     "database_url": "Audit database: `sqlite:///FILE` or `postgresql://…`.",
+    "keys_database_url": "The vault's key database; never the audit database. Hosts that share a log"
+    " share this, too.",
+    "key_encryption_key": "Wraps the vault's keys: 64 hex digits, in place of `keys/vault.kek` in"
+    " the home.",
+    "retired_key_encryption_key": "The one before it, until `guard keys rotate-vault` has run.",
     "policy": "Name of a shipped policy, or the path of a policy file.",
     "model": "Generator that is used when a request names none.",
     "openai_base_url": "Where `openai:NAME` models are asked.",
@@ -164,7 +169,11 @@ MEANINGS = {
     "sign_seconds": "Time limit of encoding and signing.",
     "audit_seconds": "Time limit of one write to the audit log.",
 }
-DEFAULTS = {"home": "`~/.genguard`", "database_url": "`audit.sqlite3` in the home"}
+DEFAULTS = {
+    "home": "`~/.genguard`",
+    "database_url": "`audit.sqlite3` in the home",
+    "keys_database_url": "`keys.sqlite3` in the home",
+}
 
 
 def settings_page() -> str:

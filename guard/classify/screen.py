@@ -126,7 +126,7 @@ class Classifier:
         ]
 
     def _threshold(self, detector: str, category: str) -> float:
-        """The lowest value at which some rule acts on this score."""
+        """The lowest value at which some rule acts on this score, were it the only one."""
         reached = [
             limit
             for rule in self._policy.output_rules
@@ -134,6 +134,9 @@ class Classifier:
             for limit in (rule.review, rule.block)
             if limit is not None
         ]
+        for one in self._policy.calibration:
+            if (one.detector, one.category) == (detector, category):
+                reached = [one.score_at(limit) for limit in reached]
         reached += [rule.threshold for rule in self._policy.known_bad if rule.detector == detector]
         return min(reached, default=NEVER)
 

@@ -9,8 +9,10 @@ Rules of the house:
    looks at the picture, too, counts scores and the prompt's findings.
 4. A user is told category, message and hint of what brought the severest action about, never
    the term that matched; a block that also speaks of a review would only confuse.
-5. A picture near one of a bank of known ones is refused for that alone: no other detector is asked.
-6. What cannot be judged is an error: a rule or score that cannot be, a required detector
+5. Of a rule's detectors the highest value counts, the lowest, or a mean, as the rule says; where
+   they disagree too much, what would pass is held. Disagreement never softens a block.
+6. A picture near one of a bank of known ones is refused for that alone: no other detector is asked.
+7. What cannot be judged is an error: a rule or score that cannot be, a required detector
    that said nothing.
 """
 
@@ -76,8 +78,11 @@ def decide_output(
             raise _silent(detector, policy)
     acted: list[_Acted] = []
     for rule in policy.output_rules:
-        value = _rule_value(policy, rule, scores)
-        acted.append((rule.action(value), rule))
+        values = _rule_values(policy, rule, scores)
+        action = rule.action(rule.combined(values))
+        if action is Action.ALLOW and _disagree(rule, values):
+            action = Action.FLAG
+        acted.append((action, rule))
     together = [one for one in policy.picture_combinations if _seen(policy, one, scores, findings)]
     acted += [(one.action, one) for one in together]
     return _decision(policy, acted)
@@ -112,20 +117,35 @@ def _seen(
     shown = {
         rule.category
         for rule in policy.output_rules
-        if _rule_value(policy, rule, scores) >= one.threshold
+        if max(_rule_values(policy, rule, scores), default=0.0) >= one.threshold
     }
     return said.issuperset(one.prompt) and shown.issuperset(one.picture)
 
 
-def _rule_value(policy: Policy, rule: OutputRule, scores: Sequence[Score]) -> float:
-    """The highest value that the rule's detectors gave; 0 when none of them is required."""
+def _rule_values(policy: Policy, rule: OutputRule, scores: Sequence[Score]) -> list[float]:
+    """For each of the rule's detectors, the highest calibrated value that it gave.
+
+    A detector that is not required and gave none counts as 0 where something else was said.
+    """
     values = []
     for detector in rule.detectors:
-        own = [s.value for s in scores if s.category == rule.category and _is_from(s, detector)]
+        own = [s for s in scores if s.category == rule.category and _is_from(s, detector)]
         if not own and detector.partition(":")[0] in _families(policy.required_detectors):
             raise _silent(detector, policy, rule.category)
-        values += own
-    return max(values, default=0.0)
+        values.append(max((calibrated(policy, one) for one in own), default=0.0))
+    return values
+
+
+def calibrated(policy: Policy, score: Score) -> float:
+    """The probability that the policy makes of a score: the score itself where it says nothing."""
+    for one in policy.calibration:
+        if (one.detector, one.category) == (score.detector, score.category):
+            return one.probability(score.value)
+    return score.value
+
+
+def _disagree(rule: OutputRule, values: Sequence[float]) -> bool:
+    return rule.disagreement is not None and max(values) - min(values) >= rule.disagreement
 
 
 def _is_from(score: Score, detector: str) -> bool:

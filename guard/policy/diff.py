@@ -20,6 +20,7 @@ KEYS: Final = {
     "signals": ("id",),
     "own_lists": ("kind", "source"),
     "known_bad": ("id",),
+    "calibration": ("detector", "category"),
 }
 """Parts of a policy that are lists of named things, and what names one."""
 

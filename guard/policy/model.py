@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
+from guard.policy.calibration import Calibration
 from guard.types import Action
 
 Threshold = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -140,9 +141,36 @@ class SemanticRule(_Graded):
 
 
 class OutputRule(_Graded):
-    """A category of pictures: at ``review`` it is held, at ``block`` it is refused."""
+    """A category of pictures: at ``review`` it is held, at ``block`` it is refused.
+
+    ``combine`` says which value of several ``detectors`` counts: the highest (``any``), the lowest
+    (``all``: each must reach a threshold), or the mean under ``weights``, one a detector. Where
+    two of them lie ``disagreement`` or more apart, a picture that would pass is held for review.
+    """
 
     detectors: tuple[str, ...] = Field(min_length=1)
+    combine: Literal["any", "all", "weighted"] = "any"
+    weights: tuple[Annotated[float, Field(gt=0.0, allow_inf_nan=False)], ...] = ()
+    disagreement: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+
+    @model_validator(mode="after")
+    def _combined(self) -> Self:
+        if len(self.weights) != (len(self.detectors) if self.combine == "weighted" else 0):
+            raise ValueError("'weighted' needs one of 'weights' a detector, and nothing else does")
+        if self.disagreement is not None and len(self.detectors) < 2:
+            raise ValueError("for 'disagreement' there must be two detectors")
+        return self
+
+    def combined(self, values: Sequence[float]) -> float:
+        """What counts of the detectors' ``values`` (0–1, in their order); 0 for none."""
+        if not values:
+            return 0.0
+        if self.combine == "all":
+            return min(values)
+        if self.combine == "weighted":
+            total = sum(self.weights)
+            return sum(w * v for w, v in zip(self.weights, values, strict=True)) / total
+        return max(values)
 
 
 class KnownBad(_Strict):
@@ -342,6 +370,7 @@ class Policy(_Strict):
     picture_combinations: tuple[PictureCombination, ...] = ()
     sensitive: Sensitive = Sensitive()
     signals: tuple[Signal, ...] = ()
+    calibration: tuple[Calibration, ...] = ()
     required_detectors: tuple[str, ...] = ("opennsfw",)
     clip: ClipSettings | None = None
     watermark: WatermarkSettings = WatermarkSettings()
@@ -374,6 +403,7 @@ class Policy(_Strict):
                     + ", ".join(missing)
                 )
         _check_pictures(self, known)
+        _check_calibration(self)
         _check_sensitive(self)
         _check_signals(self)
         acting = {rule.id for rule in self.prompt_rules}
@@ -438,11 +468,19 @@ def _check_sensitive(policy: Policy) -> None:
             continue
         graded = isinstance(rule, _Graded)
         only = rule.review is None if isinstance(rule, _Graded) else rule.action is Action.BLOCK
+        if isinstance(rule, OutputRule) and rule.disagreement is not None:
+            only = False  # what is held for review is kept
         if not only:
             raise ValueError(
                 f"the rule '{rule.id}' is of the sensitive category '{rule.category}' and may "
-                + ("have no 'review'" if graded else "only block")
+                + ("have no 'review' or 'disagreement'" if graded else "only block")
             )
+
+
+def _check_calibration(policy: Policy) -> None:
+    named = [(one.detector, one.category) for one in policy.calibration]
+    if len(set(named)) < len(named):
+        raise ValueError("a detector is calibrated twice for the same category")
 
 
 def _check_signals(policy: Policy) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from guard.audit.messenger import NOBODY, Messenger
+from guard.audit.messenger import Messenger
 from guard.audit.sender import GONE, Answer, post
 from guard.errors import GuardError
 from guard.store.outbox import DEAD, DELIVERED, PENDING, Message
@@ -91,11 +91,12 @@ class Deliverer:
         return 3 * self.seconds + 30.0
 
     def _adopt(self) -> None:
+        messenger = Messenger([one.subscription for one in self.endpoints])
         with self.store.read() as reader:
-            if not reader.outbox.list(state=PENDING, endpoint=NOBODY, limit=1):
+            if not messenger.adoptable(reader.outbox):
                 return
         with self.store.write() as writer:
-            Messenger([one.subscription for one in self.endpoints]).adopt(writer.outbox)
+            messenger.adopt(writer.outbox)
 
     def _deliver_to(self, endpoint: Endpoint, stop: threading.Event) -> Counter[str]:
         done: Counter[str] = Counter()

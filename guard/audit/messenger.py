@@ -59,7 +59,7 @@ class Messenger:
 
     def tell(self, writer: Writer, told: Told, log_id: str) -> None:
         """A message to each who wants it; they are sent once the transaction is durable."""
-        names = [one.name for one in self._subscriptions if one.wants(told)]
+        names = self._wanting(told)
         if not names and told.kind in messages.ALWAYS:
             names = [NOBODY]
         if not names:
@@ -67,20 +67,26 @@ class Messenger:
         data, now = messages.payload(told, log_id), writer.outbox.now_us()
         writer.outbox.add([_new(name, told.kind, told.about, data, now) for name in names])
 
-    def adopt(self, outbox: Outbox) -> int:
-        """Address messages that nobody wanted before and somebody wants now; answers how many."""
-        adopted = 0
+    def adoptable(self, outbox: Outbox) -> bool:
+        """Whether somebody wants a message by now that nobody wanted before."""
+        return any(self._wanting(_told(message)) for message in _unwanted(outbox))
+
+    def adopt(self, outbox: Outbox) -> None:
+        """Address messages that nobody wanted before and somebody wants now."""
         for message in _unwanted(outbox):
-            told = _told(message)
-            first, *others = [one.name for one in self._subscriptions if one.wants(told)] or [""]
-            if first == NOBODY:
-                continue
-            now, adopted = outbox.now_us(), adopted + 1
-            outbox.address(message.message_id, first)
-            outbox.add(
-                [_new(name, message.kind, message.about, message.payload, now) for name in others]
-            )
-        return adopted
+            first, *others = self._wanting(_told(message)) or [NOBODY]
+            # Another sender may be doing the same: who addresses it adds the copies.
+            if first != NOBODY and outbox.address(message.message_id, first):
+                now = outbox.now_us()
+                outbox.add(
+                    [
+                        _new(name, message.kind, message.about, message.payload, now)
+                        for name in others
+                    ]
+                )
+
+    def _wanting(self, told: Told) -> list[str]:
+        return [one.name for one in self._subscriptions if one.wants(told)]
 
 
 def _unwanted(outbox: Outbox) -> Iterator[Message]:

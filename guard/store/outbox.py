@@ -175,13 +175,14 @@ class Outbox:
         rows = self._connection.execute(select(*columns, func.count()).group_by(*columns))
         return {(state, endpoint): count for state, endpoint, count in rows}
 
-    def address(self, message_id: str, endpoint: str) -> None:
-        """Send a message that nobody wanted to ``endpoint``."""
-        self._connection.execute(
+    def address(self, message_id: str, endpoint: str) -> bool:
+        """Send what nobody wanted to ``endpoint``; False when it was addressed already."""
+        done = self._connection.execute(
             update(_OUTBOX)
             .where(_OUTBOX.c.message_id == message_id, _OUTBOX.c.endpoint == "")
             .values(endpoint=endpoint, next_us=self.now_us())
         )
+        return done.rowcount == 1
 
     def revive(self, message_id: str) -> bool:
         """Make a dead message, or one that waits, due now, with all its attempts before it."""

@@ -19,6 +19,7 @@ from guard.audit.log import SqlAuditLog
 from guard.audit.messages import REPORT
 from guard.audit.messenger import Messenger
 from guard.audit.outbox import drop, messages, retry
+from guard.audit.sender import Answer
 from guard.audit.sequel import Sequel
 from guard.audit.signatures import parse_secrets, verify
 from guard.errors import DuplicateRequest, InvalidRequest, RecordNotFound
@@ -381,3 +382,38 @@ def test_a_stop_ends_a_pass(log: SqlAuditLog) -> None:
     there = endpoint("http://127.0.0.1:9/")
     block(listening(log, there))
     assert Deliverer(log.store, [there]).deliver(stop) == Counter()
+
+
+def test_who_lost_its_lease_counts_nothing(log: SqlAuditLog) -> None:
+    """Its POST took longer than its lease, and another has the message by then."""
+    there = endpoint("https://h.example")
+    block(listening(log, there))
+
+    def slow(*_: object) -> Answer:
+        make_due(log, lease_owner="another", lease_until_us=2**62)
+        return Answer(200)
+
+    assert Deliverer(log.store, [there], send=slow).deliver() == Counter()
+    assert all_messages(log)[0].state == "pending"
+
+
+def test_two_that_adopt_at_once_add_one_copy_each(log: SqlAuditLog) -> None:
+    block(log, Sequel(report=True))
+    messenger = Messenger([endpoint("https://h", name, (REPORT,)).subscription for name in "ab"])
+    (seen_before,) = all_messages(log)
+    with log.store.write() as writer:
+        messenger.adopt(writer.outbox)
+    with log.store.write() as writer:  # a second one that had looked before the first was done
+        assert not writer.outbox.address(seen_before.message_id, "a")
+        messenger.adopt(writer.outbox)
+    assert sorted(one.endpoint for one in all_messages(log)) == ["a", "b"]
+
+
+def test_long_lists_come_in_pages(log: SqlAuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    from guard.audit import outbox
+
+    monkeypatch.setattr(outbox, "PAGE", 2)
+    told = listening(log, endpoint("https://h.example"))
+    ids = [block(told) for _ in range(5)]
+    assert [one.about for one in messages(log)] == ids
+    assert list(messages(log, "dead")) == []

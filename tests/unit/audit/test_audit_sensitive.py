@@ -36,7 +36,7 @@ from guard.types import (
     Stage,
 )
 from tests.support.faults import FINISH, answers
-from tests.support.house import FLAGGED, House, picture
+from tests.support.house import FLAGGED, FORBIDDEN, House, picture
 
 CHILD = "a child building a snowman in a garden"
 """A prompt that every policy lets pass."""
@@ -322,3 +322,25 @@ def test_settings_hear_of_it_as_well(house: House, monkeypatch: pytest.MonkeyPat
         ("record.blocked", "act.hold_placed", "report.required"), "webhook"
     )
     log.store.close()
+
+
+def test_a_picture_that_cannot_be_marked_counts_against_nobody(house: House) -> None:
+    """A block for a reason that no rule of the policy has."""
+    house.generator.draw = lambda seed: picture(seed, side=16)
+    outcome = house.generate(CHILD, user="ann")
+    assert isinstance(outcome, Blocked)
+    assert [one.code for one in outcome.reasons] == ["mark_rejected"]
+    with house.log.store.read() as reader:
+        count = "SELECT count(*) FROM subject_block"
+        assert reader._connection.exec_driver_sql(count).scalar() == 0
+
+
+def test_repeated_blocks_through_the_front_door_are_a_signal(house: House) -> None:
+    """As the default policy says: five in a day; and not those of somebody else."""
+    for _ in range(4):
+        house.generate(FORBIDDEN, user="ann")
+        house.generate(FORBIDDEN, user="bob")
+    assert acts(house.log) == []
+    house.generate(FORBIDDEN, user="ann")
+    (signal,) = acts(house.log, act=Act.SIGNALLED)
+    assert dict(signal.act.details)["blocks"] == "5"

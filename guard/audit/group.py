@@ -30,6 +30,7 @@ from guard.stage import seconds_left
 
 if TYPE_CHECKING:
     from guard.store.engine import Store
+    from guard.store.writer import Writer
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -200,12 +201,22 @@ class GroupCommit:
         with self._store.write(until=max(one.deadline for one in batch)) as writer:
             tree = Tree(writer)
             attempt = self._apart if apart else self._together
-            return [
+            answers = [
                 (None, _too_late(self._store))
                 if ticket.state is _State.GIVEN_UP or ticket.late
                 else attempt(tree, ticket)
                 for ticket in batch
             ]
+            self._flush(writer)
+            return answers
+
+    def _flush(self, writer: Writer) -> None:
+        """What the database refuses of what was gathered is some job's fault."""
+        try:
+            with self._store.border():
+                writer.flush()
+        except Exception as error:  # noqa: BLE001  # whose fault it is shows when they are apart
+            raise _JobFailedError(error) from None
 
     def _together(self, tree: Tree, ticket: _Ticket[Any]) -> _Answer:
         try:

@@ -13,15 +13,19 @@ if TYPE_CHECKING:
     from guard.verify.suspect import Evidence
 
 NOTHING = (
-    "No manifest, no mark of a known key, no similar picture on record and no label was found. "
-    "That does not mean that the picture is not AI-made: all of these can be removed."
+    "No manifest, no readable mark of a known key, no similar picture on record and no label was "
+    "found. That does not mean that the picture is not AI-made: all of these can be removed."
 )
 ANYONE = "anyone can make such a certificate"
+
+TRACE = 1e-9
+"""Chance below which a pilot is spoken of whose payload cannot be read."""
 
 
 def explain(verdict: VerdictName, evidence: Evidence) -> str:
     """The explanation that goes with ``verdict``."""
     parts = [_SENTENCES[verdict](evidence), _agreement(verdict, evidence), _engines(evidence)]
+    parts.append(_trace(verdict, evidence))
     return " ".join(part for part in parts if part)
 
 
@@ -163,6 +167,26 @@ def _agreement(verdict: VerdictName, evidence: Evidence) -> str:
     if record is None:
         return "It also carries a mark of a key of ours."
     return f"Its invisible mark leads to record {record} here."
+
+
+def has_trace(evidence: Evidence) -> bool:
+    """Whether a key's pilot is there, although no payload reads.
+
+    That is no verdict: a pilot without its payload leads to no record, so nothing would show
+    whether it was copied here from another picture.
+    """
+    return not evidence.detection.detected and evidence.detection.p_value < TRACE
+
+
+def _trace(verdict: VerdictName, evidence: Evidence) -> str:
+    silent = verdict in {VerdictName.NOTHING_FOUND, VerdictName.LABEL_ONLY}
+    if not silent or not has_trace(evidence):
+        return ""
+    return (
+        "There are traces of a mark of a key of ours "
+        f"(chance of error {evidence.detection.p_value:.1e}), too faint to read which: nothing "
+        "shows whether it was made for this picture. A better copy may tell."
+    )
 
 
 def _engines(evidence: Evidence) -> str:

@@ -123,7 +123,8 @@ def _watermark(found: Mapping[str, Any] | None) -> Part:
         return Part("Watermark", "no mark of a known key", found=False)
     chance = f"p = {found['p_value']:.1e}" if "p_value" in found else "p unknown"
     names = {"payload": "mark", "method": "method", "geometry": "geometry", "key_id": "key"}
-    return Part("Watermark", f"detected, {chance}", facts_of(found, names), tone="good")
+    said = "detected" if found.get("detected", True) else "traces, its number cannot be read"
+    return Part("Watermark", f"{said}, {chance}", facts_of(found, names), tone="good")
 
 
 def _fingerprint(found: Mapping[str, Any] | None) -> Part:

@@ -30,7 +30,7 @@ from guard.types import (
 )
 from guard.verify.binding import claimed_record, compare_with, contradicts
 from guard.verify.compare import Comparison
-from guard.verify.explain import explain
+from guard.verify.explain import explain, has_trace
 from guard.verify.similar import DISTINCT, find_lookalike
 from guard.watermark.base import Label, MarkReader, Watermark
 
@@ -209,7 +209,7 @@ def _provenance(evidence: Evidence) -> dict[str, Any] | None:
 def _watermark(evidence: Evidence) -> dict[str, Any] | None:
     """What was read, and where: exactly, once the recorded picture is known."""
     detection, comparison = evidence.detection, evidence.comparison
-    if not detection.detected:
+    if not detection.detected and not has_trace(evidence):
         return None
     found = {**as_dict(detection), "confidence": detection.confidence}
     agrees = comparison is not None and comparison.result in {"agrees", "altered"}

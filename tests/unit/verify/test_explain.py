@@ -10,6 +10,8 @@ from guard.provenance.engines import FIRST, SECOND, Voice
 from guard.provenance.read import UNREADABLE, ManifestReading
 from guard.types import Detection, Fingerprint, VerdictName
 from guard.verify.explain import explain
+from guard.verify.parts import _watermark as page_part
+from guard.verify.suspect import _watermark as watermark_part
 from guard.verify.words import LONGEST, because, meaning, since, who
 
 V = VerdictName
@@ -173,3 +175,28 @@ def test_a_recovered_picture_that_was_compared() -> None:
     assert "no part replaced" not in told(V.RECOVERED, **beside("not_compared"))
     invalid = ManifestReading("invalid", signer="S", hard_binding_only=True)
     assert "no part was replaced" in told(V.ALTERED, invalid, **beside("agrees"))
+
+
+def heard(p_value: float) -> Detection:
+    return Detection(detected=False, payload=None, method="m", p_value=p_value)
+
+
+@pytest.mark.parametrize("verdict", [V.NOTHING_FOUND, V.LABEL_ONLY])
+def test_a_pilot_without_its_payload_is_spoken_of_and_is_no_verdict(verdict: VerdictName) -> None:
+    text = told(verdict, detection=heard(1e-15))
+    assert "traces of a mark of a key of ours (chance of error 1.0e-15)" in text
+    assert "nothing shows whether it was made for this picture" in text
+    assert "traces" not in told(verdict, detection=heard(2e-9))
+    reading = ManifestReading("trusted", signer="S", trust_list="L")
+    assert "traces" not in told(V.TRUSTED, reading, detection=heard(1e-15))
+
+
+@pytest.mark.parametrize(("p_value", "told_of"), [(1e-15, True), (1e-3, False)])
+def test_a_trace_stands_in_the_row_and_on_the_page(p_value: float, told_of: bool) -> None:
+    evidence = SimpleNamespace(detection=heard(p_value), comparison=None, found_by=None)
+    row = watermark_part(evidence)  # type: ignore[arg-type]
+    assert (row is not None) is told_of
+    if row is not None:
+        assert (row["detected"], row["payload"], row["p_value"]) == (False, None, p_value)
+    said = page_part(row).summary
+    assert said.startswith("traces, its number" if told_of else "no mark of a known key")

@@ -66,7 +66,8 @@ def theirs() -> Iterator[None]:
 def test_built_ins_are_plugins() -> None:
     assert set(registry("guard_generators")) == {"demo", "openai", "diffusers"}
     assert set(registry("guard_detectors")) == {"opennsfw", "clip"}
-    assert set(registry("guard_watermarks")) == {"genguard-pilot-3"}
+    assert set(registry("guard_watermarks")) == {"genguard-pilot-3", "trustmark"}
+    assert set(registry("guard_mark_readers")) == {"invisible-watermark", "trustmark"}
 
 
 @pytest.mark.usefixtures("theirs")

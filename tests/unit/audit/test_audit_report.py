@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -13,8 +14,15 @@ from hypothesis import strategies as st
 from guard.audit.charts import HEIGHT, LEFT, MOST_COLUMNS, TOP, WIDTH, column_chart
 from guard.audit.log import SqlAuditLog
 from guard.audit.periods import Bucket, Step
-from guard.audit.report_page import EVENTS, ReportOptions, period, report_page, tenants_shown
-from guard.audit.statistics import count
+from guard.audit.report_page import (
+    EVENTS,
+    MOST_ROWS,
+    ReportOptions,
+    period,
+    report_page,
+    tenants_shown,
+)
+from guard.audit.statistics import Disputed, Reviews, count
 from guard.audit.suppress import hide_small
 from guard.types import Event, Stage
 from tests.support.auditing import new_record_id, pictured, started
@@ -104,6 +112,24 @@ def test_periods_are_said_in_days_or_to_the_minute(story: SqlAuditLog) -> None:
     until = BEGIN + timedelta(hours=30)
     assert period(count(story, since=BEGIN, until=until)) == "2026-11-02 to 2026-11-03 06:00"
     assert period(count(story, until=BEGIN)) == "until 2026-11-02"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(30.0, "30 seconds"), (120.0, "2 minutes"), (9_000.0, "2.5 hours"), (432_000.0, "5.0 days")],
+)
+def test_times_to_decision_are_said_in_words(log: SqlAuditLog, seconds: float, said: str) -> None:
+    reviews = Reviews(2, 1, 0, seconds, seconds, seconds)
+    found = dataclasses.replace(count(log), reviews=reviews)
+    assert f"half within {said}" in Page(report_page(found)).text
+
+
+def test_long_tables_are_cut(log: SqlAuditLog) -> None:
+    rules = tuple(Disputed(f"rule-{number}", blocked=1) for number in range(MOST_ROWS + 1))
+    text = Page(report_page(dataclasses.replace(count(log), rules=rules))).text
+    assert f"rule-{MOST_ROWS - 1}" in text
+    assert f"rule-{MOST_ROWS}" not in text
+    assert f"The first {MOST_ROWS} are shown" in text
 
 
 def test_every_chart_has_its_numbers_and_words(story: SqlAuditLog) -> None:

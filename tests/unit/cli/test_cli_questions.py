@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from guard.cli.exits import Exit
 from guard.cli.times import parse_time
 from PIL import Image
 
+from guard.audit.statistics import Disputed, Reviews, Statistics, count
 from guard.errors import InvalidRequest
 from guard.types import Detection
 from tests.support.desk import Desk
@@ -138,6 +140,20 @@ def test_many_records_of_a_user_are_cut(busy: Desk, monkeypatch: pytest.MonkeyPa
     assert "newest 1" in answer.stderr
 
 
+def test_without_a_vault_nobody_is_found(busy: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guard.assemble.build_vault", lambda *_: None)
+    answer = busy("audit", "list", "--user", "user-1")
+    assert answer.code == Exit.UNAVAILABLE
+    assert "no vault" in answer.stderr
+
+
+def test_people_see_a_table(busy: Desk) -> None:
+    answer = busy("audit", "list", "--rule", "sexual")
+    assert "blocked" in answer.stdout
+    assert blocked(busy) in answer.stdout
+    assert "No such events" in busy("audit", "list", "--rule", "none").stderr
+
+
 def test_a_user_and_a_picture_must_both_lead_there(busy: Desk) -> None:
     (file,) = busy.out.glob("*.png")
     of_both = ("--image", file, "--tenant", "acme", "--user")
@@ -216,6 +232,27 @@ def test_stats_of_a_period_and_tenant(busy: Desk) -> None:
     answer = busy("audit", "stats", "--since", "2000-01-01", "--by", "hour")
     assert answer.code == Exit.USAGE
     assert "--by" in answer.stderr
+
+
+def test_stats_show_reviews_and_cut_long_tables(
+    busy: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reviews = Reviews(3, 1, 2, 60.0, 5_400.0, 9_000.0)
+    rules = tuple(Disputed(f"rule-{number}", blocked=1) for number in range(13))
+
+    def counted(*args: object, **named: object) -> Statistics:
+        found = count(*args, **named)  # type: ignore[arg-type]
+        return dataclasses.replace(found, reviews=reviews, rules=rules, tenant="acme")
+
+    monkeypatch.setattr("guard.audit.statistics.count", counted)
+    text = busy("audit", "stats").stdout
+    assert "3 approved, 1 rejected, 2 held now · decided in 1 min, 90 % in 1.5 h" in text
+    assert "rule-9 " in text
+    assert "rule-10" not in text
+    assert "and 3 more" in text
+    assert "tenant acme" in text
+    reviews = Reviews(0, 0, 1)
+    assert "0 approved, 0 rejected, 1 held now\n" in busy("audit", "stats").stdout
 
 
 def test_the_report_is_a_page_and_a_row(busy: Desk, tmp_path: Path) -> None:

@@ -79,10 +79,14 @@ class PublishedFolder:
         Whoever puts an old ``checkpoint`` back must remove the files of all later ones too.
         """
         path = self._last(HISTORY)
-        found = self._text(CHECKPOINT) if path is None else self._text(path)
-        if path is not None and found is None:
+        return self._text(CHECKPOINT) if path is None else self._there(path)
+
+    def _there(self, path: str) -> str:
+        """A note that is named in its folder."""
+        found = self._text(path)
+        if found is None:
             raise CheckpointUnavailable(
-                f"The newest checkpoint in {self.name} went away while it was read.",
+                f"A checkpoint in {self.name} went away while it was read.",
                 hint="Try again, and see who else writes there.",
             )
         return found
@@ -97,13 +101,9 @@ class PublishedFolder:
 
     def history(self) -> Iterator[str]:
         """Every checkpoint, the oldest first."""
-        seen = False
-        for path in self._walk(HISTORY):
-            note = self._text(path)
-            if note is not None:
-                seen = True
-                yield note
-        newest = None if seen else self._text(CHECKPOINT)
+        paths = list(self._walk(HISTORY))
+        yield from map(self._there, paths)
+        newest = None if paths else self._text(CHECKPOINT)
         if newest is not None:
             yield newest
 

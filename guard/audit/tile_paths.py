@@ -40,11 +40,6 @@ class Tile:
         return f"tile/entries/{self._place}"
 
     @property
-    def start(self) -> int:
-        """The place of its first hash among the hashes of its level."""
-        return self.index * TILE_WIDTH
-
-    @property
     def _place(self) -> str:
         return number_path(self.index) + ("" if self.width == TILE_WIDTH else f".p/{self.width}")
 

@@ -13,7 +13,13 @@ import pytest
 
 from guard.audit import files, publish
 from guard.audit.checkpoint import open_checkpoint
-from guard.audit.checkpoint_key import CheckpointKey, load_key, load_verifiers, make_key
+from guard.audit.checkpoint_key import (
+    CheckpointKey,
+    load_key,
+    load_verifiers,
+    make_key,
+    write_verifier,
+)
 from guard.audit.log import SqlAuditLog
 from guard.audit.merkle import Frontier, root
 from guard.audit.place_files import LocalFiles, RemoteFiles
@@ -532,18 +538,65 @@ def test_a_checkpoint_that_goes_away_while_it_is_read(
     place = tmp_path / "outside"
     fill(log, 1)
     publisher(log.store, home, str(place)).publish()
-    real = LocalFiles.names
+    monkeypatch.setattr(LocalFiles, "read", lambda *_: None)
+    there = open_place(str(place))
+    with pytest.raises(CheckpointUnavailable, match="went away"):
+        there.newest()
+    with pytest.raises(CheckpointUnavailable, match="went away"):
+        list(there.history())
 
-    def names(self: LocalFiles, folder: str) -> list[str]:
-        found = real(self, folder)
-        for one in (place / "checkpoints").rglob("*"):
-            if one.is_file():
-                one.unlink()
-        return found
 
-    monkeypatch.setattr(LocalFiles, "names", names)
-    assert open_place(str(place)).newest() is not None  # nothing in the history: the copy
-    publisher(log.store, home / "other", str(tmp_path / "second"))
+def test_a_folder_that_cannot_be_written(
+    log: SqlAuditLog, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(log, 1)
+    (tmp_path / "file").write_text("")
+    for where in ("file/log", "file/log.jsonl"):
+        ours = publisher(log.store, home, str(tmp_path / where))
+        with pytest.raises(CheckpointUnavailable, match="cannot be"):
+            ours.publish()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("guard.audit.place_files.write_private", refuse)
+    with pytest.raises(CheckpointUnavailable, match="cannot be written: Permission denied"):
+        publisher(log.store, home, str(tmp_path / "outside")).publish()
+
+
+def test_a_home_that_becomes_a_file(log: SqlAuditLog, home: Path) -> None:
+    ours = publisher(log.store, home)
+    home.write_text("in the way")
+    with pytest.raises(CheckpointUnavailable, match="cannot be made"):
+        ours.publish()
+
+
+def test_two_that_make_the_key_at_once_use_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "checkpoint.pem"
+    first = make_key(path, "log").verifier
+    monkeypatch.setattr(Path, "exists", lambda _: False)  # as the second saw it
+    assert make_key(path, "log").verifier == first
+    assert [one.name for one in tmp_path.iterdir()] == ["checkpoint.pem"]
+
+
+def test_a_public_line_is_written_once(log: SqlAuditLog, home: Path) -> None:
+    key = make_key(home / "keys" / "checkpoint.pem", log.log_id).verifier
+    public = home / "keys" / "checkpoint.vkey"
+    for _ in range(2):
+        write_verifier(public, key)
+    assert public.read_text() == f"{key}\n"
+
+
+def test_check_signs_nothing(log: SqlAuditLog, home: Path, place: str) -> None:
+    ours = publisher(log.store, home, place)
+    assert ours.check() is None
+    fill(log, 2)
+    signed = ours.publish()
+    fill(log, 1)
+    assert ours.check() == signed
+    assert len([*open_place(place).history()]) == 1
 
 
 def test_a_folder_with_checkpoint_alone_has_a_history_of_one(

@@ -255,20 +255,24 @@ def build_vault(settings: Settings, store: Store, policy: Policy | None = None) 
 def tidy(policy: Policy, settings: Settings, rooms: Rooms) -> None:
     """End what was cut off before, and reviews that nobody held in time, where settings say so.
 
-    Looks back a week; ``guard audit reap`` looks at everything. A database that cannot be written
-    now is no reason to fail here: it will be one at the first request.
+    Looks back a week, once an hour for each home: over a million records that takes seconds.
+    ``guard audit reap`` looks at everything. A database that cannot be written now is no reason to
+    fail here: it will be one at the first request.
     """
     from guard.audit.held import HeldPictures
     from guard.audit.log import SqlAuditLog
-    from guard.audit.reap import AT_START, expire, longest_run, reap
+    from guard.audit.reap import AT_START, REAPED, expire, is_fresh, longest_run, reap
 
     log, held = rooms.log, rooms.quarantine
     if not (settings.reap_at_start and isinstance(log, SqlAuditLog)):
         return
-    with suppress(Unavailable, OutputUnwritable):
+    with suppress(Unavailable, OutputUnwritable, OSError):
+        if is_fresh(settings.home / REAPED):
+            return
         reap(log, longest_run(settings), within=AT_START)
         if isinstance(held, HeldPictures):
             expire(log, held, timedelta(days=policy.retention.held_days), within=AT_START)
+        (settings.home / REAPED).touch(mode=0o600)
 
 
 def build_quarantine(settings: Settings) -> HeldPictures:

@@ -9,9 +9,11 @@ too early cannot release anything, it only makes that run's own last write fail.
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guard.audit.append import Finish
@@ -36,6 +38,11 @@ MARGIN = 1.1
 AT_START = timedelta(days=7)
 """How far before the age of what is reaped a start-up looks back; ``guard audit reap`` sees all."""
 
+REAPED = "reaped"
+"""A file in the home whose time says when a start-up looked last."""
+
+EVERY = timedelta(hours=1)
+
 MOST_HELD = 10_000
 """Held records looked at in one run; the oldest come first."""
 
@@ -55,6 +62,15 @@ def longest_run(settings: Settings) -> timedelta:
     picture = settings.classify_seconds + 3 * settings.watermark_seconds
     picture += 5 * settings.sign_seconds + 4 * settings.audit_seconds
     return timedelta(seconds=MARGIN * (once + MAX_IMAGES * picture))
+
+
+def is_fresh(marker: Path) -> bool:
+    """Whether a start-up looked within the last hour. A time to come is a clock that was wrong."""
+    try:
+        age = time.time() - marker.stat().st_mtime
+    except FileNotFoundError:
+        return False
+    return 0 <= age < EVERY.total_seconds()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import time
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -182,6 +184,20 @@ def test_a_guard_ends_at_its_start_what_was_cut_off(house: House) -> None:
     tidy(house.policy, Settings(), house.rooms)
     assert [last(house.log, one) for one in (old, young)] == ["abandoned", "started"]
     assert last(house.log, waiting) == "blocked"
+
+
+def test_a_start_looks_once_an_hour(house: House) -> None:
+    settings, age = Settings(home=house.home), longest_run(Settings())
+    tidy(house.policy, settings, house.rooms)
+    cut = begin(house.log, age + HOUR)
+    tidy(house.policy, settings, house.rooms)
+    assert last(house.log, cut) == "started"
+    for wrong in (-3601, +60):
+        at = time.time() + wrong
+        os.utime(house.home / "reaped", (at, at))
+        tidy(house.policy, settings, house.rooms)
+        assert last(house.log, cut) == "abandoned"
+        cut = begin(house.log, age + HOUR)
 
 
 def test_a_start_does_not_need_the_database(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

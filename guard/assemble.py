@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from guard.audit.log import SqlAuditLog
     from guard.audit.review import HeldPictures
+    from guard.audit.kek import KeyEncryptionKey
     from guard.audit.vault import Vault
     from guard.classify.base import Detector
     from guard.classify.screen import Classifier
@@ -48,11 +49,16 @@ def resolve_policy(policy: str | Path | Policy | None, settings: Settings) -> Po
 
 
 def build_rooms(
-    policy: Policy, settings: Settings, *, signing_key: ClaimKey | None = None
+    policy: Policy,
+    settings: Settings,
+    *,
+    signing_key: ClaimKey | None = None,
+    key_service: KeyEncryptionKey | None = None,
 ) -> Rooms:
     """Every room of a guard. Heavy models open at their first use, inside their stage.
 
-    ``signing_key`` signs instead of the key that the settings name: a key service's, for one.
+    ``signing_key`` signs instead of the key that the settings name: a key service's, for one;
+    ``key_service`` wraps the vault's keys.
     Raises InvalidConfiguration, DetectorUnavailable or AuditUnavailable.
     """
     from guard.rooms import Rooms
@@ -63,7 +69,7 @@ def build_rooms(
         classifier=build_classifier(policy, settings),
         watermark=build_watermark(policy, settings),
         signer=build_signer(settings, policy, signing_key),
-        log=build_log(settings, policy=policy),
+        log=build_log(settings, policy=policy, key_service=key_service),
         quarantine=build_quarantine(settings),
     )
 
@@ -205,11 +211,16 @@ def build_services(settings: Settings, stated: ManifestSettings, key: ClaimKey) 
 
 
 def build_log(
-    settings: Settings, *, create: bool = True, policy: Policy | None = None
+    settings: Settings,
+    *,
+    create: bool = True,
+    policy: Policy | None = None,
+    key_service: KeyEncryptionKey | None = None,
 ) -> SqlAuditLog:
     """The audit log with its vault; ``create`` false: which must be there.
 
-    ``policy`` says what the vault keeps of new records. Raises AuditUnavailable, SettingsInvalid
+    ``policy`` says what the vault keeps of new records; ``key_service`` wraps its keys instead of
+    a key-encryption key of the settings or the home. Raises AuditUnavailable, SettingsInvalid
     for a bad database URL, KeyInvalid for a malformed key-encryption key.
     """
     from guard.audit.endpoints import load_subscriptions
@@ -218,13 +229,18 @@ def build_log(
     from guard.audit.publishing import publish_in_background
 
     store = build_store(settings, create=create)
-    vault = build_vault(settings, store, policy)
+    vault = build_vault(settings, store, policy, key_service)
     messenger = Messenger(load_subscriptions(settings))
     log = SqlAuditLog(store, settings.home / "index", vault, messenger)
     return publish_in_background(log, settings)
 
 
-def build_vault(settings: Settings, store: Store, policy: Policy | None = None) -> Vault:
+def build_vault(
+    settings: Settings,
+    store: Store,
+    policy: Policy | None = None,
+    key_service: KeyEncryptionKey | None = None,
+) -> Vault:
     """The vault beside a log. Its keys are opened at their first use.
 
     Raises SettingsInvalid when the keys would lie in the log's database, KeyInvalid for a
@@ -233,14 +249,15 @@ def build_vault(settings: Settings, store: Store, policy: Policy | None = None) 
     from guard.audit.kek import Keks
     from guard.audit.vault import Keeps, Vault
     from guard.store.keys import open_key_store
+    from guard.store.url import same_place
 
-    if settings.keys_database == settings.database:
+    if same_place(settings.keys_database, settings.database):
         raise SettingsInvalid(
             "GUARD_KEYS_DATABASE_URL names the log's own database.",
             hint="Keys must lie elsewhere: whoever copies one database must not have both.",
         )
     given, retired = settings.key_encryption_key, settings.retired_key_encryption_key
-    keks = Keks(settings.home, _revealed(given), _revealed(retired))
+    keks = Keks(settings.home, _revealed(given), _revealed(retired), key_service)
     keks.check()
 
     def open_keys() -> KeyStore:

@@ -54,6 +54,7 @@ from guard.version import __version__
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from guard.audit.kek import KeyEncryptionKey
     from guard.provenance.claim_key import ClaimKey
 
 IN_MEMORY = Delivery()
@@ -107,11 +108,13 @@ class Guard:
         settings: Settings | None = None,
         *,
         signing_key: ClaimKey | None = None,
+        key_service: KeyEncryptionKey | None = None,
     ) -> Self:
         """A guard from ``GUARD_…`` settings and a policy's name, file or value.
 
         ``signing_key`` signs manifests instead of the key that the settings name, such as a
-        :class:`guard.provenance.claim_key.CallbackKey` for a key service.
+        :class:`guard.provenance.claim_key.CallbackKey` for a key service. ``key_service`` wraps
+        the vault's keys instead of a key in the home: a :class:`guard.audit.kek.CallbackKek`.
 
         Raises InvalidConfiguration (PolicyInvalid, SettingsInvalid, KeyInvalid) or
         AuditUnavailable.
@@ -120,7 +123,9 @@ class Guard:
 
         settings = settings or Settings.load()
         chosen = resolve_policy(policy, settings)
-        rooms = build_rooms(chosen, settings, signing_key=signing_key)
+        rooms = build_rooms(
+            chosen, settings, signing_key=signing_key, key_service=key_service
+        )
         tidy(chosen, settings, rooms)
         return cls(chosen, rooms, StageLimits.from_settings(settings))
 

@@ -49,6 +49,14 @@ def parse_url(text: str) -> Place:
     )
 
 
+def same_place(one: str, two: str) -> bool:
+    """Whether two URLs name one database, however they are written. Raises SettingsInvalid."""
+    first, second = parse_url(one), parse_url(two)
+    if first.file is not None and second.file is not None:
+        return first.file.resolve() == second.file.resolve()
+    return first.url == second.url
+
+
 def _sqlite(url: URL) -> Place:
     if url.query or url.host or not url.database or url.database.startswith((":", "file:")):
         raise SettingsInvalid(

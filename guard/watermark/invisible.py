@@ -21,15 +21,17 @@ from guard.watermark import legacy, rivagan
 from guard.watermark.foreign import EmpiricalNull, shipped_null
 
 RATE: Final = 1e-3
-"""Share of unmarked pictures that may be called marked: these are labels."""
+"""Share of unmarked pictures that may be called marked: these are labels. With a null of fewer than
+a thousand pictures it is one in those."""
 
 
 class InvisibleWatermark:
     """One of ``dwtDct``, ``dwtDctSvd`` and ``rivaGan``, looking for ``messages``.
 
     ``messages``: byte strings of one length. ``null``: what the reader says of unmarked pictures;
-    by default the shipped one, which is there for 32 bits of each method, and for 48 and 136 of
-    dwtDct. ``false_positive_rate``: share of unmarked pictures that may be called marked.
+    by default the shipped one, which is there for 32 bits of each method, 48 of dwtDctSvd, and 46,
+    48 and 136 of dwtDct. ``false_positive_rate``: share of unmarked pictures that may be called
+    marked, by default :data:`RATE`.
 
     Raises SettingsInvalid for an unknown method, messages of several lengths, none, or a length
     without a null.
@@ -41,7 +43,7 @@ class InvisibleWatermark:
         messages: Sequence[bytes],
         *,
         null: EmpiricalNull | None = None,
-        false_positive_rate: float = RATE,
+        false_positive_rate: float | None = None,
     ) -> None:
         if method not in legacy.METHODS:
             raise SettingsInvalid(
@@ -53,9 +55,10 @@ class InvisibleWatermark:
                 "Give the messages to look for, all of one length.",
                 hint="These methods read bits from every picture: what is sought must be known.",
             )
-        self._method, self._rate = method, false_positive_rate
+        self._method = method
         self._bits = sizes.pop() * 8
         self._null = null or _null_for(method, self._bits)
+        self._rate = false_positive_rate or max(RATE, 1 / (1 + self._null.pictures))
         self._messages = tuple(messages)
 
     @property

@@ -65,7 +65,7 @@ def theirs() -> Iterator[None]:
 
 def test_built_ins_are_plugins() -> None:
     assert set(registry("guard_generators")) == {"demo", "openai", "diffusers"}
-    assert set(registry("guard_detectors")) == {"opennsfw", "clip"}
+    assert set(registry("guard_detectors")) == {"opennsfw", "clip", "known-bad"}
     assert set(registry("guard_watermarks")) == {"genguard-pilot-3", "trustmark"}
     assert set(registry("guard_mark_readers")) == {"invisible-watermark", "trustmark"}
 

@@ -123,6 +123,13 @@ def test_more_messages_cost_p(host: Pixels) -> None:
     assert many == pytest.approx(3 * few)
 
 
+def test_a_small_null_can_still_tell(host: Pixels) -> None:
+    null = EmpiricalNull(np.random.default_rng(0).integers(0, 2, (99, 32), np.uint8))
+    mark = InvisibleWatermark("dwtDct", [MESSAGE], null=null)
+    found = mark.detect(mark.embed(host, MESSAGE).pixels)
+    assert (found.detected, found.p_value) == (True, 1 / 100)
+
+
 @pytest.mark.parametrize(
     ("method", "messages"),
     [("sigil", [MESSAGE]), ("dwtDct", []), ("dwtDct", [b""]), ("dwtDct", [b"ab", b"abc"])],

@@ -27,7 +27,7 @@ MOST_ROWS = 100
 """Of a table: a page is for people."""
 
 ACTS = {
-    "erased": "People whose data were erased on request",
+    "erased": "Erasures of personal data on request",
     "expired": "Data destroyed because their time was over",
     "decrypted": "Times that personal data were decrypted",
     "viewed": "Times that somebody looked at a picture or record",

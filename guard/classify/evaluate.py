@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from guard.classify.measure import Sample
 from guard.classify.screen import Classifier
 from guard.errors import InvalidImage, InvalidInput
 from guard.image.decode import SUFFIXES, load
@@ -86,12 +87,16 @@ class Confusion:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What :func:`evaluate` found; ``unreadable`` are (path, message) of files left out."""
+    """What :func:`evaluate` found; ``unreadable`` are (path, message) of files left out.
+
+    ``samples`` are all scores, for :mod:`guard.classify.measure`.
+    """
 
     safe: int
     unsafe: int
     categories: tuple[Confusion, ...]
     unreadable: tuple[tuple[str, str], ...] = field(default=())
+    samples: tuple[Sample, ...] = field(default=(), repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -118,6 +123,7 @@ def evaluate(classifier: Classifier, folder: Path, progress: Progress | None = N
     tallies: dict[str, list[int]] = {}
     seen = {False: 0, True: 0}
     unreadable: list[tuple[str, str]] = []
+    samples: list[Sample] = []
     for index, (path, unsafe, only) in enumerate(files):
         try:
             pixels = load(path).pixels
@@ -125,7 +131,13 @@ def evaluate(classifier: Classifier, folder: Path, progress: Progress | None = N
             unreadable.append((str(path), error.message))
         else:
             seen[unsafe] += 1
-            for category, caught in _caught(classifier.score(pixels)).items():
+            scores = classifier.score(pixels)
+            samples += [
+                Sample(one.detector, one.category, one.value, unsafe)
+                for one in scores
+                if not unsafe or only is None or one.category == only
+            ]
+            for category, caught in _caught(scores).items():
                 if not unsafe or only is None or category in {ANY, only}:
                     tallies.setdefault(category, [0, 0, 0, 0])[2 * unsafe + caught] += 1
         if progress is not None:
@@ -133,7 +145,7 @@ def evaluate(classifier: Classifier, folder: Path, progress: Progress | None = N
     rows = tuple(
         Confusion(category, tp, fp, tn, fn) for category, (tn, fp, fn, tp) in tallies.items()
     )
-    return Evaluation(seen[False], seen[True], rows, tuple(unreadable))
+    return Evaluation(seen[False], seen[True], rows, tuple(unreadable), tuple(samples))
 
 
 def wilson(hits: int, total: int, z: float = Z_95) -> tuple[float, float]:

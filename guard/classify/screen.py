@@ -74,15 +74,27 @@ class Classifier:
         """
         looked = [self._looked_up(pixels) for pixels in pictures]
         rest = [place for place, scores in enumerate(looked) if not self._knows(scores)]
-        embedded = self._embedded([pictures[place] for place in rest]) if rest else {}
-        for index, place in enumerate(rest):
-            rows = {key: found[index] for key, found in embedded.items()}
-            looked[place] += self._scores(pictures[place], rows)
+        seen = self.look_all([pictures[place] for place in rest])
+        for place, scores in zip(rest, seen, strict=True):
+            looked[place] += scores
         return looked
+
+    def look_all(self, pictures: Sequence[Pixels]) -> list[tuple[Score, ...]]:
+        """As :meth:`score_all`, without asking the banks."""
+        embedded = self._embedded(pictures) if pictures else {}
+        return [
+            self._scores(pixels, {key: found[index] for key, found in embedded.items()})
+            for index, pixels in enumerate(pictures)
+        ]
+
+    @staticmethod
+    def is_bank(detector: str) -> bool:
+        """Whether a detector of this id looks pictures up, and does not look at them."""
+        return detector.startswith(f"{KNOWN_BAD}:")
 
     def _looked_up(self, pixels: Pixels) -> tuple[Score, ...]:
         """What the banks say, which are asked first."""
-        banks = [one for one in self._detectors if _is_bank(one)]
+        banks = [one for one in self._detectors if self.is_bank(one.id)]
         return tuple(score for bank in banks for score in self._one(bank, pixels, {}))
 
     def _knows(self, scores: tuple[Score, ...]) -> bool:
@@ -102,7 +114,7 @@ class Classifier:
         scores = tuple(
             one
             for detector in self._detectors
-            if not _is_bank(detector)
+            if not self.is_bank(detector.id)
             for one in self._one(detector, pixels, embedded)
         )
         for rule in self._policy.output_rules:
@@ -139,10 +151,6 @@ class Classifier:
                 reached = [one.score_at(limit) for limit in reached]
         reached += [rule.threshold for rule in self._policy.known_bad if rule.detector == detector]
         return min(reached, default=NEVER)
-
-
-def _is_bank(detector: Detector) -> bool:
-    return detector.id.startswith(f"{KNOWN_BAD}:")
 
 
 def names(rule_detector: str, detector: str) -> bool:

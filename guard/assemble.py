@@ -23,9 +23,9 @@ from guard.settings import Settings
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from guard.audit.kek import KeyEncryptionKey
     from guard.audit.log import SqlAuditLog
     from guard.audit.review import HeldPictures
-    from guard.audit.kek import KeyEncryptionKey
     from guard.audit.vault import Vault
     from guard.classify.base import Detector
     from guard.classify.screen import Classifier

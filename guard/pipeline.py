@@ -123,9 +123,7 @@ class Guard:
 
         settings = settings or Settings.load()
         chosen = resolve_policy(policy, settings)
-        rooms = build_rooms(
-            chosen, settings, signing_key=signing_key, key_service=key_service
-        )
+        rooms = build_rooms(chosen, settings, signing_key=signing_key, key_service=key_service)
         tidy(chosen, settings, rooms)
         return cls(chosen, rooms, StageLimits.from_settings(settings))
 

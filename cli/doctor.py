@@ -92,9 +92,13 @@ def _keys(run: Run) -> str:
 
 
 def _mark(run: Run) -> str:
-    from guard.assemble import build_watermark
+    import numpy as np
+
+    from guard.assemble import build_mark_readers, build_watermark
 
     build_watermark(run.policy, run.settings)
+    for reader in build_mark_readers(run.policy, run.settings):
+        reader.read(np.zeros((64, 64, 3), np.uint8))  # its weights are opened at first use
     if run.settings.mark_secret is not None:
         return "from GUARD_MARK_SECRET"
     return f"back up {run.settings.home / 'keys'}: who loses a mark's secret cannot read old marks"

@@ -56,6 +56,7 @@ def _label(word: TrustMarkWord, models: TrustMarkModels) -> dict[str, Any]:
         "name": "TrustMark",
         "source": "Adobe TrustMark, arXiv:2311.18297",
         "message": f"{int(payload, 2):0{-(-len(payload) // 4)}x}",
+        "proves": PROVES_NOTHING,
         "schema": word.schema.name,
         "payload": payload,
         "text": word.text,
@@ -66,5 +67,4 @@ def _label(word: TrustMarkWord, models: TrustMarkModels) -> dict[str, Any]:
             "value": word.soft_binding,
         },
         "decoder_sha256": models.decoder_sha256,
-        "proves": PROVES_NOTHING,
     }

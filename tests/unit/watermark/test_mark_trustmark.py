@@ -6,10 +6,13 @@ Real weights are a download and were not measured here; see docs/how-to/read-oth
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from guard.cli.main import app
+from typer.testing import CliRunner
 
 from guard import Guard
 from guard.assemble import build_mark_readers, build_verifier, build_watermark, resolve_policy
@@ -359,6 +362,22 @@ def test_readers_follow_the_setting(tmp_path: Path, models: Path) -> None:
     assert names == [["PublicMessages"], ["PublicMessages", "TrustMarkReader"]]
     with pytest.raises(DetectorUnavailable, match="no TrustMark models"):
         build_mark_readers(_policy(), _settings(tmp_path, tmp_path / "nowhere"))
+
+
+def test_doctor_opens_the_weights(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = write_models(tmp_path / "broken", "Q")
+    (broken / "decoder_Q.onnx").write_bytes(b"no model")
+    monkeypatch.setenv("GUARD_HOME", str(tmp_path))
+    for folder, right in ((models, True), (broken, False)):
+        monkeypatch.setenv("GUARD_TRUSTMARK_MODELS", str(folder))
+        result = CliRunner().invoke(app, ["doctor", "--json"])
+        rows = [json.loads(line) for line in result.stdout.splitlines()]
+        (row,) = (one for one in rows if one["check"].startswith("mark"))
+        assert row["ok"] is right
+        if not right:
+            assert "is no TrustMark decoder" in row["error"]["message"]
 
 
 def test_impossible_settings_are_refused(models: Path) -> None:

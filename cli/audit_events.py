@@ -55,6 +55,7 @@ def register(noun: typer.Typer) -> None:
     command(outbox, "list", example="guard audit outbox list --state dead")(list_)
     command(outbox, "retry", example="guard audit outbox retry 0199b2c4-…")(retry)
     command(outbox, "drop", example="guard audit outbox drop 0199b2c4-…")(drop)
+    command(outbox, "clear", example="guard audit outbox clear --older-than 30d")(clear)
     noun.add_typer(outbox, name="outbox")
 
 
@@ -237,6 +238,20 @@ def drop(run: Run, message_id: MessageArgument) -> Exit:
         {"message_id": message_id, "kind": gone.kind, "dropped": True},
         f"dropped  {escape(message_id)}  [dim]{gone.kind}[/]",
     )
+    return Exit.DONE
+
+
+def clear(
+    run: Run,
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="SPAN", help="How old: 12h, 30d.")
+    ] = "30d",
+) -> Exit:
+    """Take out messages that were delivered and are so old. What they told of stays in the log."""
+    from guard.audit.outbox import clear as remove
+
+    gone = remove(run.log, parse_span("older-than", older_than))
+    run.out.emit({"cleared": gone}, f"{gone} delivered messages taken out")
     return Exit.DONE
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from guard.audit.messages import REPORT
@@ -58,6 +59,13 @@ def drop(log: SqlAuditLog, message_id: str) -> Message:
         if not writer.outbox.remove(message_id):
             raise _not_now(found)
     return found
+
+
+def clear(log: SqlAuditLog, older_than: timedelta) -> int:
+    """Take out what was delivered and written so long ago; answers how many messages."""
+    with log.store.write() as writer:
+        before = writer.outbox.now_us() - older_than // timedelta(microseconds=1)
+        return writer.outbox.remove_delivered(before)
 
 
 def _found(message: Message | None, message_id: str) -> Message:

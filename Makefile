@@ -41,7 +41,7 @@ bench-provenance:  ## manifests: signing, verdicts, recovery, beside plain c2pa 
 	$(PYTHON) tests/benchmarks/bench_provenance_verify.py
 	$(PYTHON) tests/benchmarks/bench_recovery.py
 
-bench-audit:  ## the log: rows a second, recovery after kills
+bench-audit:  ## the log: rows a second beside bare inserts, bytes a row, full check, proofs
 	$(PYTHON) tests/benchmarks/bench_audit.py
 
 bench-overhead:  ## what the guard costs a picture, by stage
@@ -52,6 +52,8 @@ wheel:  ## sdist and wheel in dist/
 
 nightly:  ## everything that takes longer than .ci/run may
 	GUARD_TEST_FILES=all $(PYTHON) -m pytest tests/fault/test_fault_files.py
+	GUARD_TEST_KILLS=500 GUARD_TEST_APPENDS=300 $(PYTHON) -m pytest tests/fault/test_fault_kill.py tests/fault/test_fault_crowd.py
+	$(PYTHON) tests/benchmarks/bench_audit.py --rows 10000000
 	$(MAKE) lint test bench-demo bench-screen bench-watermark bench-provenance bench-audit bench-overhead
 
 clean:  ## what builds and tests leave behind; .venv stays

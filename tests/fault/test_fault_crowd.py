@@ -37,6 +37,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_sixteen_processes_write_one_log(url: str) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "tests.support.crowd_run", url, f"--appends={APPENDS}"],
@@ -44,7 +45,7 @@ def test_sixteen_processes_write_one_log(url: str) -> None:
         text=True,
         check=False,
         cwd=ROOT,
-        timeout=280,
+        timeout=880,
     )
     assert ran.stdout, ran.stderr[-2000:]
     result = json.loads(ran.stdout)

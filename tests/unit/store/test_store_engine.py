@@ -59,7 +59,8 @@ def test_a_new_store_has_one_empty_log(store: Store, database: Path) -> None:
 def test_files_are_private(store: Store, database: Path) -> None:
     append(store)
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in database.parent.iterdir()}
-    assert set(modes) == {database.name + end for end in ("", "-wal", "-shm", ".lock", ".lock-turn")}
+    ends = ("", "-wal", "-shm", ".lock", ".lock-turn")
+    assert set(modes) == {database.name + end for end in ends}
     assert set(modes.values()) == {0o600}
 
 

@@ -88,6 +88,8 @@ def test_a_report_is_delivered_and_recorded(desk: Desk, furnished: Path, seen: H
     assert desk.json("audit", "outbox", "deliver").row == {"delivered": 2, "pending": 0, "dead": 0}
     assert len(seen.got) == 2
     assert "delivered" in desk("audit", "outbox", "list", "--state", "delivered").stdout
+    assert desk.json("audit", "outbox", "clear").row == {"cleared": 0}
+    assert desk.json("audit", "outbox", "clear", "--older-than", "0s").row == {"cleared": 2}
     answer = desk.json(
         "audit", "reported", blocked["record_id"], "--reason", "ncmec:1", "--who", "d"
     )

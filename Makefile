@@ -3,7 +3,7 @@ PYTHON ?= .venv/bin/python
 BIN := $(dir $(PYTHON))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-fast lint format docs bench-demo bench-screen bench-watermark bench-provenance bench-audit bench-overhead wheel nightly clean
+.PHONY: help setup test test-fast lint format docs bench-demo bench-screen bench-watermark bench-provenance bench-audit bench-classify bench-overhead wheel nightly clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -43,6 +43,9 @@ bench-provenance:  ## manifests: signing, verdicts, recovery, beside plain c2pa 
 
 bench-audit:  ## the log: rows a second beside bare inserts, bytes a row, full check, proofs
 	$(PYTHON) tests/benchmarks/bench_audit.py
+
+bench-classify:  ## heads beside float64 references, what ten heads cost, banks of known pictures
+	$(PYTHON) tests/benchmarks/bench_classify.py --peer
 
 bench-overhead:  ## what the guard costs a picture, by stage
 	$(PYTHON) tests/benchmarks/bench_overhead.py

@@ -3,7 +3,7 @@ PYTHON ?= .venv/bin/python
 BIN := $(dir $(PYTHON))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-fast lint format docs bench-demo bench-screen bench-watermark bench-provenance bench-audit bench-classify bench-overhead wheel nightly clean
+.PHONY: help setup test test-fast lint format docs bench-demo bench-screen bench-watermark bench-provenance bench-audit bench-tampering bench-classify bench-overhead wheel nightly clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -44,6 +44,9 @@ bench-provenance:  ## manifests: signing, verdicts, recovery, beside plain c2pa 
 bench-audit:  ## the log: rows a second beside bare inserts, bytes a row, full check, proofs
 	$(PYTHON) tests/benchmarks/bench_audit.py
 
+bench-tampering:  ## is every rewriting of the log found, and no false proof accepted?
+	$(PYTHON) tests/benchmarks/bench_tampering.py
+
 bench-classify:  ## heads beside float64 references, what ten heads cost, banks of known pictures
 	$(PYTHON) tests/benchmarks/bench_classify.py --peer
 
@@ -57,7 +60,7 @@ nightly:  ## everything that takes longer than .ci/run may
 	GUARD_TEST_FILES=all $(PYTHON) -m pytest tests/fault/test_fault_files.py
 	GUARD_TEST_KILLS=500 GUARD_TEST_APPENDS=300 $(PYTHON) -m pytest tests/fault/test_fault_kill.py tests/fault/test_fault_crowd.py
 	$(PYTHON) tests/benchmarks/bench_audit.py --rows 10000000
-	$(MAKE) lint test bench-demo bench-screen bench-watermark bench-provenance bench-audit bench-overhead
+	$(MAKE) lint test bench-demo bench-screen bench-watermark bench-provenance bench-audit bench-tampering bench-overhead
 
 clean:  ## what builds and tests leave behind; .venv stays
 	rm -rf build dist *.egg-info .coverage* htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -38,8 +38,8 @@ THREADS = 8
 CHECK_EVERY = 50
 """Kills between two checks of the whole log."""
 
-LONGEST = {"generations": 0.5, "appends": 0.25}
-"""Seconds that a child lives at most."""
+LINES = {"generations": 2, "appends": 40}
+"""What a child that lives longest has said by its end: how long that takes is measured first."""
 
 Say = Callable[[str], None]
 
@@ -132,8 +132,21 @@ def appends(url: str) -> Callable[[Say], None]:
     return work
 
 
-def kill_once(work: Callable[[Say], None], seconds: float) -> list[tuple[str, str]]:
-    """What a child that lived so long had acknowledged."""
+def pace(work: Callable[[Say], None], lines: int) -> float:
+    """Seconds until a child has said so many lines."""
+    reading, child = _fork(work)
+    begun = time.monotonic()
+    with os.fdopen(reading, "rb") as pipe:
+        said = [pipe.readline() for _ in range(lines)]
+        seconds = time.monotonic() - begun
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert all(said), "it ended early"
+    return seconds
+
+
+def _fork(work: Callable[[Say], None]) -> tuple[int, int]:
+    """A child that works, and where what it says can be read."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -143,6 +156,12 @@ def kill_once(work: Callable[[Say], None], seconds: float) -> list[tuple[str, st
         finally:
             os._exit(1)
     os.close(writing)
+    return reading, child
+
+
+def kill_once(work: Callable[[Say], None], seconds: float) -> list[tuple[str, str]]:
+    """What a child that lived so long had acknowledged."""
+    reading, child = _fork(work)
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
     with os.fdopen(reading, "rb") as pipe:
@@ -199,10 +218,11 @@ def run(home: Path, times: int, kind: str, url: str) -> dict[str, Any]:
     home.mkdir(parents=True, exist_ok=True)
     work = generations(home, url) if kind == "generations" else appends(url)
     open_store(url).close()
+    longest = pace(work, LINES[kind])
     tally, reaped, chance = Tally(), 0, random.Random()  # noqa: S311
     begun = time.monotonic()
     for number in range(1, times + 1):
-        said = kill_once(work, chance.uniform(0.02, LONGEST[kind]))
+        said = kill_once(work, chance.uniform(0.0, longest))
         check(url, said, home / "out", tally)
         if number % CHECK_EVERY == 0 or number == times:
             whole = check_all(url, tally)
@@ -216,7 +236,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("home", type=Path)
     parser.add_argument("--times", type=int, default=500)
-    parser.add_argument("--work", choices=list(LONGEST), default="generations")
+    parser.add_argument("--work", choices=list(LINES), default="generations")
     parser.add_argument("--database", default=None)
     chosen = parser.parse_args()
     url = chosen.database or f"sqlite:///{chosen.home.resolve()}/audit.sqlite3"

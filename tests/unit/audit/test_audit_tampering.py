@@ -20,7 +20,7 @@ ROWS = 300
 """A full tile, and part of a second."""
 
 SIZES = (100, 260, ROWS)
-EDITS = 70
+EDITS = 49
 """Of each kind as many; tests/benchmarks/bench_tampering.py makes a thousand in a larger log."""
 
 

@@ -8,7 +8,6 @@ transaction that uses it: memory answers what a key is, never whether it may sti
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 import secrets
@@ -116,7 +115,7 @@ class DataKeys:
     def look_up(self, user: str, tenant: str | None) -> bytes:
         """What a person is found by: HMAC-SHA256 of tenant and user under a key of its own."""
         text = joined("genguard subject 1", tenant or "", user)
-        return hmac.new(self._pseudonym_key, text, hashlib.sha256).digest()
+        return hmac.digest(self._pseudonym_key, text, "sha256")
 
     def stock_up(self) -> None:
         """See to it that a key can be taken without writing. Called before a transaction."""

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from guard.audit.acts import Acted, new_act, parse
-from guard.audit.vault import add_subject
+from guard.audit.vault import new_subject
 from guard.errors import InvalidRequest, RecordNotFound, VaultUnavailable
 from guard.types import Act, AuditAct, AuditReceipt
 
@@ -138,7 +138,9 @@ class ChangeHold:
             return owner.subject
         if self.act.act is Act.HOLD_LIFTED:
             raise _no_hold(self.act.reason)
-        return add_subject(tree.writer, lookup)
+        subject = new_subject()
+        tree.writer.vault.add_subject(lookup, subject)
+        return subject
 
     def _check_held(self, tree: Tree, act: AuditAct) -> None:
         on = act.about, act.subject

@@ -21,14 +21,21 @@ TAG_BYTES = 16
 _PURPOSE = "genguard vault 1"
 
 
-def seal(key: bytes, text: bytes, *place: str) -> bytes:
-    """Nonce, ciphertext and tag of ``text``, which belongs to ``place`` (log, record, field)."""
-    nonce = secrets.token_bytes(NONCE_BYTES)
-    return nonce + AESGCM(key).encrypt(nonce, text, joined(_PURPOSE, *place))
+def seal(key: bytes, fields: dict[str, bytes], *place: str) -> dict[str, bytes]:
+    """Nonce, ciphertext and tag of each field, which belong to ``place`` (log, record)."""
+    cipher, where = AESGCM(key), joined(_PURPOSE, *place)
+    sealed: dict[str, bytes] = {}
+    for name, text in fields.items():
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        sealed[name] = nonce + cipher.encrypt(nonce, text, where + joined(name))
+    return sealed
 
 
 def unseal(key: bytes, sealed: bytes, *place: str) -> bytes:
-    """What was sealed. Raises LogTampered when it was changed, moved, or sealed otherwise."""
+    """What was sealed at ``place`` (log, record, field).
+
+    Raises LogTampered when it was changed, moved, or sealed otherwise.
+    """
     nonce, rest = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
     try:
         return AESGCM(key).decrypt(nonce, rest, joined(_PURPOSE, *place))

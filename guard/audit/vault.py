@@ -21,7 +21,7 @@ from guard.audit.frame import to_us
 from guard.audit.sealing import seal, unseal
 from guard.errors import VaultUnavailable
 from guard.store.rows import Salts
-from guard.store.vault_rows import VaultEntry
+from guard.store.vault_rows import Owner, VaultEntry
 
 if TYPE_CHECKING:
     from guard.audit.kek import Keks
@@ -113,8 +113,8 @@ class Vault:
         plain = {name: text.encode("utf-8", "surrogatepass") for name, text in said.items() if text}
         plain[SALTS] = salts.prompt + salts.user
         place = self._log.log_id, record.record_id
-        sealed = {name: seal(key, data, *place, name) for name, data in plain.items()}
-        writer.vault.add_entry(
+        sealed = seal(key, plain, *place)
+        writer.add_sealed(
             VaultEntry(
                 record_id=record.record_id,
                 key_id=key_id,
@@ -134,12 +134,12 @@ class Vault:
         if user is None:
             return self.keys.take()
         lookup, period = self.keys.look_up(user, record.tenant), self._period(record.at)
-        owner = writer.vault.owner(lookup, period)
+        owner = writer.owner(lookup, period)
         if owner is not None and owner.key_id is not None:
             return owner.key_id, self.keys.get(owner.key_id)
-        subject = add_subject(writer, lookup) if owner is None else owner.subject
         key_id, key = self.keys.take()
-        writer.vault.add_key(key_id, subject, period)
+        subject = new_subject() if owner is None else owner.subject
+        writer.add_owner(lookup, period, Owner(subject, key_id), new=owner is None)
         self.keys.remember(key_id, key)
         self._know((lookup, period), key_id)
         return key_id, key
@@ -234,8 +234,6 @@ class Vault:
             self._known.pop(asked, None)
 
 
-def add_subject(writer: Writer, lookup: bytes) -> bytes:
-    """Give a person a pseudonym: random, so that nobody can work it out, key or no key."""
-    subject = secrets.token_bytes(SUBJECT_BYTES)
-    writer.vault.add_subject(lookup, subject)
-    return subject
+def new_subject() -> bytes:
+    """A pseudonym: random, so that nobody can work it out, key or no key."""
+    return secrets.token_bytes(SUBJECT_BYTES)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, literal, select, update
+from sqlalchemy import Connection, Dialect, Select, bindparam, delete, func, literal, select, update
 
 from guard.store import prepared
 from guard.store.tables import LEAF, table
@@ -33,6 +34,10 @@ class VaultEntry:
     negative_prompt: bytes | None
     user_id: bytes | None
     salts: bytes | None
+
+    def values(self) -> dict[str, Any]:
+        """By column."""
+        return {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +75,11 @@ def _owner() -> Select[Any]:
     return statement.where(who.c.lookup == bindparam("lookup"))
 
 
-_OWNER = _owner()
-"""Built once: every record begins with it."""
+@cache
+def _owner_text(dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
+    """Built and compiled once, since every record begins with it; see :mod:`prepared`."""
+    made = _owner().compile(dialect=dialect)
+    return str(made), tuple(made.positiontup) if made.positiontup is not None else None
 
 
 class VaultReader:
@@ -82,7 +90,11 @@ class VaultReader:
 
     def owner(self, lookup: bytes, period: str) -> Owner | None:
         """Who stands behind a look-up hash, with the key of ``period``."""
-        row = self._connection.execute(_OWNER, {"lookup": lookup, "period": period}).first()
+        text, order = _owner_text(self._connection.dialect)
+        asked: Any = {"lookup": lookup, "period": period}
+        if order is not None:
+            asked = tuple(asked[name] for name in order)
+        row = self._connection.exec_driver_sql(text, asked).first()
         if row is None:
             return None
         return Owner(bytes(row[0]), None if row[1] is None else bytes(row[1]))
@@ -235,14 +247,6 @@ class VaultWriter(VaultReader):
         """Give a person a pseudonym."""
         self._insert("vault_subject", [{"lookup": lookup, "subject": subject}])
 
-    def add_key(self, key_id: bytes, subject: bytes, period: str) -> None:
-        """Say whose key this is, and of which period."""
-        self._insert("vault_key", [{"key_id": key_id, "subject": subject, "period": period}])
-
-    def add_entry(self, entry: VaultEntry) -> None:
-        """Put away what is kept of a record."""
-        self._insert("vault_entry", [{one.name: getattr(entry, one.name) for one in _FIELDS}])
-
     def remove_entries(self, record_ids: Sequence[str]) -> int:
         """Remove what is kept of these records, and their salts from before there was a vault."""
         gone = 0
@@ -305,9 +309,6 @@ class VaultWriter(VaultReader):
 
     def _insert(self, name: str, values: list[dict[str, Any]]) -> None:
         prepared.add(self._connection, name, values)
-
-
-_FIELDS = dataclasses.fields(VaultEntry)
 
 
 def _entry(row: Any) -> VaultEntry:

@@ -19,7 +19,7 @@ from guard.store import prepared
 from guard.store.reader import Reader, to_leaf_row
 from guard.store.rows import COLUMN_NAMES, Head, LeafRow, ListChange, ManifestEntry, Salts
 from guard.store.tables import table
-from guard.store.vault_rows import VaultWriter
+from guard.store.vault_rows import Owner, VaultEntry, VaultWriter
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 """The root of a tree without leaves (RFC 6962, section 2.1)."""
@@ -35,13 +35,14 @@ def plant_head(connection: Connection, log_id: str) -> str:
 class Writer(Reader):
     """Additions within one transaction. Lives only inside ``Store.write()``.
 
-    Leaves and salts are gathered, and written together before anything else is asked or changed:
+    Leaves, salts and what is encrypted are gathered, and written together before anything else is asked or changed:
     one statement for many rows costs little more than for one.
     """
 
     def __init__(self, connection: Connection, log_id: str) -> None:
         self._gathered: dict[str, list[dict[str, Any]]] = {}
         self._gathered_leaves: dict[str, list[LeafRow]] = {}
+        self._gathered_owners: dict[tuple[bytes, str], Owner] = {}
         super().__init__(connection, log_id)
         self._endings: list[Callable[[], None]] = []
 
@@ -64,7 +65,7 @@ class Writer(Reader):
                 prepared.add(self._bare, name, rows)
 
     def _forget(self) -> None:
-        self._gathered, self._gathered_leaves = {}, {}
+        self._gathered, self._gathered_leaves, self._gathered_owners = {}, {}, {}
 
     def events(self, record_id: str) -> list[LeafRow]:
         """Every event of a record, in order."""
@@ -97,6 +98,27 @@ class Writer(Reader):
     def vault(self) -> VaultWriter:
         """Changes of what is encrypted, in the same transaction."""
         return VaultWriter(self._connection)
+
+    def owner(self, lookup: bytes, period: str) -> Owner | None:
+        """Who stands behind a look-up hash, with the key of ``period``."""
+        gathered = self._gathered_owners.get((lookup, period))
+        if gathered is not None:
+            return gathered
+        written = VaultWriter(self._bare).owner(lookup, period)
+        return written or self._gathered_owners.get((lookup, ""))
+
+    def add_owner(self, lookup: bytes, period: str, owner: Owner, *, new: bool) -> None:
+        """Say whose key this is, and of which period; ``new``: nothing was known of them."""
+        if new:
+            self._gather("vault_subject", [{"lookup": lookup, "subject": owner.subject}])
+            self._gathered_owners[lookup, ""] = Owner(owner.subject, None)
+        row = {"key_id": owner.key_id, "subject": owner.subject, "period": period}
+        self._gather("vault_key", [row])
+        self._gathered_owners[lookup, period] = owner
+
+    def add_sealed(self, entry: VaultEntry) -> None:
+        """Put away what is encrypted of a record."""
+        self._gather("vault_entry", [entry.values()])
 
     def lock_head(self) -> Head:
         """The tree's state, held until the transaction ends.

@@ -11,8 +11,9 @@ from safetensors.numpy import save_file
 
 from guard.classify import clip, weights
 from guard.classify.clip import REMEMBERED, ClipDetector, ClipEncoder, ConceptHead, clip_detectors
+from guard.classify.screen import Classifier
 from guard.errors import DetectorUnavailable, StageMisbehaved
-from guard.policy.model import ClipSettings, Concept
+from guard.policy.model import ClipSettings, Concept, OutputRule, Policy
 
 from .conftest import DIM
 
@@ -280,3 +281,54 @@ def test_openai_s_tags_get_their_own_activation(
     assert place.preprocess["mean"] == pytest.approx((0.4815, 0.4578, 0.4082), abs=1e-3)
     assert weights.find_weights("ViT-B-32", "laion2b_s34b_b79k").quick_gelu is False
     assert clip.find_weights is weights.find_weights
+
+
+def test_a_classifier_shows_a_picture_to_the_encoder_once(
+    tiny_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [str(head_file(tmp_path, name)) for name in ("q16", "laion-violence")]
+    chosen = settings(tiny_clip, heads=tuple(paths))
+    rule = OutputRule(id="r", category="gore", detectors=("clip",), block=0.9, message="No.")
+    policy = Policy(name="p", output_rules=(rule,), required_detectors=("clip",), clip=chosen)
+    detectors = clip_detectors(chosen)
+    classifier = Classifier(policy, detectors)
+    classifier.prepare()
+    passes: list[int] = []
+    embed = ClipEncoder._embed
+
+    def counted(self: ClipEncoder, views: list[np.ndarray]) -> np.ndarray:
+        passes.append(len(views))
+        return embed(self, views)
+
+    monkeypatch.setattr(ClipEncoder, "_embed", counted)
+    pictures = [picture(seed=1), picture(40, 100, seed=2), picture(seed=3)]
+    together = classifier.score_all(pictures)
+    assert passes == [5]  # one of each square one, three of the wide one
+    for pixels, scores in zip(pictures, together, strict=True):
+        apart = {(d.id, c): v for d in detectors for c, v in d.score(pixels).items()}
+        assert {(one.detector, one.category): one.value for one in scores} == pytest.approx(
+            apart, abs=1e-5
+        )
+    assert classifier.score_all([]) == []
+
+
+def test_templates_and_temperature(encoder: ClipEncoder) -> None:
+    told = GORE.model_copy(update={"templates": ("a photo of {}", "{}, drawn"), "temperature": 0.5})
+    (row,) = encoder.embed(picture())
+
+    def mean(prompt: str) -> np.ndarray:
+        rows = encoder.embed_texts([f"a photo of {prompt}", f"{prompt}, drawn"]).mean(axis=0)
+        return np.asarray(rows / np.linalg.norm(rows))
+
+    rows = np.stack([mean(one) for one in (*told.prompts, *told.neutral)])
+    odds = np.exp(rows @ (row / np.linalg.norm(row)) / 0.5)
+    found = ConceptHead(encoder, (told,)).score(row)["gore"]
+    assert found == pytest.approx(odds[:2].sum() / odds.sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"templates": ("a photo",)}, {"templates": ()}, {"temperature": 0}, {"neutral": ()}]
+)
+def test_concepts_that_cannot_be(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="Concept"):
+        Concept(name="c", prompts=("x",), **fields)

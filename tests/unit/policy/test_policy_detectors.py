@@ -160,6 +160,7 @@ def test_the_policy_decides_on_probabilities() -> None:
     assert calibrated(careful, scores(0.7)[0]) == pytest.approx(0.6)
     assert decide_output(careful, scores(0.6)).action is A  # 0.4
     assert decide_output(careful, scores(0.85)).action is B  # 0.9
+    assert calibrated(careful, Score("gore", 0.7, 0, "a", "")) == 0.7
     assert plain.digest != careful.digest
     with pytest.raises(ValidationError, match="twice"):
         policy(only_a, calibration=(made(STEPS), made(PLATT)))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from guard.audit import erasure, holds, query
+from guard.audit.append import Start, Tree
 from guard.audit.erasure import Person
 from guard.audit.held import HeldPictures
 from guard.audit.kek import Keks
@@ -18,6 +21,7 @@ from guard.audit.vault import Keeps, Vault
 from guard.audit.verify import verify_log
 from guard.errors import (
     AuditUnavailable,
+    DuplicateRequest,
     InvalidRequest,
     LegalHold,
     LogTampered,
@@ -595,3 +599,79 @@ def test_a_released_record_keeps_what_it_began_with(log: SqlAuditLog) -> None:
     record_id = begin(log)
     log.finish(pictured(record_id, Event.RELEASED))
     assert reveal(log, record_id, **WHY).user == "ann"
+
+
+# -- many at once ------------------------------------------------------------------------------
+
+
+def test_whatever_is_kept_can_be_read_while_people_are_erased(house: House) -> None:
+    """Two that write, two that erase the same people: no row is under a key that is gone."""
+    logs = [house.open() for _ in range(3)]
+    begin(logs[0])  # the first key-encryption key is there
+    stop, failed = threading.Event(), []
+
+    def write(log: SqlAuditLog) -> None:
+        number = 0
+        while not stop.is_set() and not failed:
+            number += 1
+            try:
+                begin(log, f"user-{number % 3}", prompt=f"prompt {number}")
+            except Exception as error:  # noqa: BLE001  # of whatever kind
+                failed.append(error)
+
+    writers = [threading.Thread(target=write, args=[log]) for log in logs[:2]]
+    for thread in writers:
+        thread.start()
+    erased = 0
+    try:
+        for number in range(12):
+            with suppress(RecordNotFound):
+                done = erasure.erase(logs[2 - number % 2], Person(f"user-{number % 3}"), **WHY)
+                erased += done.records
+    finally:
+        stop.set()
+        for thread in writers:
+            thread.join()
+    assert failed == []
+    assert erased
+    reader = house.open()
+    for user in ("user-0", "user-1", "user-2"):
+        for record_id in vault(reader).records_of(user):
+            assert reveal(reader, record_id, **WHY).user == user
+    assert verify_log(reader).ok
+
+
+def test_a_refused_job_takes_its_pseudonym_with_it(log: SqlAuditLog) -> None:
+    """Two jobs of one transaction: what the refused one gathered is gone, the other finds none."""
+    opened = started(idempotency_key="once")
+    log.start(opened, prompt="a", user="ann")
+    jobs = [
+        Start(started(idempotency_key="once"), "b", "bob", "", log.vault),
+        Start(started(), "c", "bob", "", log.vault),
+        Start(started(), "d", "bob", "", log.vault),
+    ]
+    with log.store.write() as writer:
+        tree = Tree(writer)
+        with pytest.raises(DuplicateRequest), tree.savepoint():
+            jobs[0].apply(tree)
+        for job in jobs[1:]:
+            with tree.savepoint():
+                job.apply(tree)
+    assert len(vault(log).records_of("bob")) == 2
+    for job in jobs[1:]:
+        assert reveal(log, job.record.record_id, **WHY).user == "bob"
+
+
+def test_a_refused_job_after_a_first_of_the_same_person(log: SqlAuditLog) -> None:
+    """Refused after it had gathered a pseudonym: the next one does not believe in it."""
+
+    class Broken(Exception):
+        pass
+
+    with log.store.write() as writer:
+        tree = Tree(writer)
+        with suppress(Broken), tree.savepoint():
+            Start(started(), "b", "bob", "", log.vault).apply(tree)
+            raise Broken
+        Start(started(), "c", "bob", "", log.vault).apply(tree)
+    assert len(vault(log).records_of("bob")) == 1

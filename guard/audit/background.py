@@ -8,6 +8,7 @@ what no checkpoint covers yet gets one.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
 import time
@@ -18,6 +19,8 @@ from guard.errors import CheckpointUnavailable, GuardError
 
 if TYPE_CHECKING:
     from guard.audit.publish import Publisher
+
+_LOGGER = logging.getLogger("guard.audit")
 
 GATHER_SECONDS = 0.1
 """Between two looks at the log's size: writers wake the thread some thousand times a second."""
@@ -107,7 +110,9 @@ class BackgroundPublisher:
             if not closing and not publisher.due(size, now):
                 return publisher.seconds_left(now), 0
             publisher.publish()
-        except GuardError:  # noted in the home, and logged, by the publisher
+        except Exception as error:  # noqa: BLE001  # a dead thread would publish nothing any more
+            if not isinstance(error, GuardError):  # those the publisher has logged, and kept
+                _LOGGER.warning("No checkpoint was published: %r", error)
             again = min(RETRY_SECONDS * 2.0**failures, MAX_RETRY_SECONDS)
             return (None if closing else again), failures + 1
         return 0.0, 0  # whether more was written meanwhile

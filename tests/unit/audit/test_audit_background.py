@@ -108,6 +108,22 @@ def test_a_failure_is_tried_again(log: SqlAuditLog, tmp_path: Path, outside: Pat
     beside.close()
 
 
+def test_a_bug_does_not_end_the_thread(
+    log: SqlAuditLog,
+    tmp_path: Path,
+    outside: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    beside = attach(log, tmp_path / "home", outside, Rhythm(rows=1, seconds=3600))
+    with monkeypatch.context() as broken:
+        broken.setattr(Publisher, "size", lambda _: 1 // 0)
+        open_record(log)
+        wait_for(lambda: "ZeroDivisionError" in caplog.text)
+    wait_for(lambda: beside.publisher.published_size == 1)
+    beside.close()
+
+
 def test_a_failure_at_the_end_ends_nevertheless(
     log: SqlAuditLog, tmp_path: Path, outside: Path
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from guard.cli.exits import Exit
 
+from guard.audit import background
 from tests.support.desk import Desk
 from tests.support.house import FORBIDDEN, PROMPT
 
@@ -141,6 +142,19 @@ def test_bad_database_url(desk: Desk) -> None:
 
     assert answer.code == Exit.CONFIGURATION
     assert answer.row["error"]["hint"]
+
+
+def test_generating_publishes_what_was_recorded(
+    desk: Desk, furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GUARD_CHECKPOINTS", str(tmp_path / "outside"))
+    assert desk("generate", PROMPT, "--out", desk.out).code == 0
+    background._close_all()  # as the process does when it ends
+    size = int((tmp_path / "outside" / "checkpoint").read_text().split("\n")[1])
+    answer = desk.json("audit", "verify")
+    assert (answer.code, answer.row["records"], answer.row["checkpoint"]) == (0, size, size)
+    assert answer.row["notices"] == []
+    assert (furnished / "keys" / "checkpoint.vkey").exists()
 
 
 # -- keys -------------------------------------------------------------------------------------

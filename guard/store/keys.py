@@ -108,6 +108,10 @@ class KeyStore:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             if not inspect(connection).has_table(_RING.name):
                 _TABLES.create_all(connection)
+                if connection.dialect.name == "postgresql":
+                    # The planner's statistics would keep samples of keys that are destroyed.
+                    statement = "ALTER TABLE data_key ALTER COLUMN wrapped SET STATISTICS 0"
+                    connection.execute(text(statement))
             version = connection.execute(select(_RING.c.version)).scalar()
         if version not in {None, VERSION}:
             raise AuditUnavailable(

@@ -601,6 +601,22 @@ def test_a_released_record_keeps_what_it_began_with(log: SqlAuditLog) -> None:
     assert reveal(log, record_id, **WHY).user == "ann"
 
 
+@pytest.mark.postgres
+def test_statistics_sample_no_keys(house: House) -> None:
+    """ANALYZE would keep some in pg_statistic, where no erasure looks."""
+    if house.keys_url.startswith("sqlite"):
+        pytest.skip("SQLite samples nothing of them")
+    log = house.open()
+    for _ in range(30):
+        begin(log, None)
+    with vault(log).keys.store._write() as connection:
+        connection.exec_driver_sql("ANALYZE data_key")
+        sampled = connection.exec_driver_sql(
+            "SELECT attname FROM pg_stats WHERE tablename = 'data_key'"
+        ).fetchall()
+    assert {row[0] for row in sampled} == {"key_id", "made_us"}
+
+
 # -- many at once ------------------------------------------------------------------------------
 
 

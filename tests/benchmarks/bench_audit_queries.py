@@ -21,6 +21,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import text
+
 from guard.audit.frame import to_us
 from guard.audit.log import SqlAuditLog
 from guard.audit.query import RECORD_EVENTS, id_bounds
@@ -174,12 +176,13 @@ def sizes(store: Store, rows: int) -> dict[str, float]:
     """Bytes a row of the table and of each of its indexes."""
     with store.read() as reader:
         connection = reader._connection
-        found = connection.exec_driver_sql(
+        statement = text(
             "SELECT name, sum(pgsize) FROM dbstat WHERE name LIKE '%audit_leaf%' GROUP BY name"
             if store.dialect == "sqlite"
             else "SELECT relname, pg_relation_size(oid) FROM pg_class WHERE relname LIKE "
-            "'%audit_leaf%' AND relnamespace = current_schema()::regnamespace"
-        ).fetchall()
+            "'%audit_leaf%' AND relnamespace = CAST(current_schema() AS regnamespace)"
+        )
+        found = connection.execute(statement).fetchall()
     return {name: round(int(size) / rows, 1) for name, size in sorted(found)}
 
 

@@ -74,6 +74,11 @@ def holds_on(reader: VaultReader, subject: bytes | None, records: Collection[str
     )
 
 
+def is_held(reader: VaultReader, record_id: str) -> bool:
+    """Whether a record, or the person whose it is, is held."""
+    return bool(holds_on(reader, reader.subject_of(record_id), (record_id,)))
+
+
 def list_holds(log: SqlAuditLog) -> list[Hold]:
     """Every hold in force, oldest first."""
     with log.store.read() as reader:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from guard.audit.held import HeldPicture, HeldPictures
+from guard.audit.holds import is_held
 from guard.audit.log import SqlAuditLog
 from guard.audit.query import Entry, show
 from guard.errors import InvalidRequest, LogTampered
@@ -62,13 +63,17 @@ def approve(log: SqlAuditLog, held: HeldPictures, record_id: str, reviewer: str)
 def reject(log: SqlAuditLog, held: HeldPictures, record_id: str, reviewer: str) -> AuditReceipt:
     """Block a held picture and, once that is on record, remove it from quarantine.
 
+    Under legal hold the picture stays, blocked, until ``guard audit reap`` finds the hold lifted.
     Works for damaged and missing pictures too. Raises RecordNotFound, InvalidRequest when the
     record does not wait for review, AuditUnavailable when the block could not be recorded.
     """
     last = _last(log, record_id, reviewer)
     _check_waiting(last.record)
     receipt = log.finish(_decided(last.record, Event.BLOCKED, reviewer))
-    held.discard(record_id)
+    with log.store.read() as reader:
+        kept = is_held(reader.vault, record_id)
+    if not kept:
+        held.discard(record_id)
     return receipt
 
 

@@ -18,7 +18,7 @@ from guard.audit.held import HeldPictures
 from guard.audit.log import SqlAuditLog
 from guard.audit.query import acts, show
 from guard.audit.reap import expire, longest_run, reap
-from guard.audit.review import approve
+from guard.audit.review import approve, reject
 from guard.audit.verify import verify_log
 from guard.errors import (
     AuditUnavailable,
@@ -302,3 +302,29 @@ def test_a_review_that_is_decided_meanwhile_keeps_its_decision(
     assert expire(log, held, HOUR) == ()
     assert last(log, record_id) == "released"
     assert held.find(record_id)  # the reviewer delivers it
+
+
+def test_what_is_rejected_under_legal_hold_is_kept_until_it_is_lifted(
+    log: SqlAuditLog, tmp_path: Path
+) -> None:
+    held = HeldPictures(tmp_path)
+    record_id, other = hold(log, held, HOUR), hold(log, held, HOUR)
+    holds.place(log, record_id, who="dana", reason="case-1")
+    reject(log, held, record_id, "dana")
+    reject(log, held, other, "dana")
+    assert [one.record_id for one in held.list()] == [record_id]
+    with pytest.raises(InvalidRequest, match="does not wait"):
+        approve(log, held, record_id, "dana")
+    expire(log, held, 9 * HOUR)
+    assert held.find(record_id)
+    holds.lift(log, record_id, who="dana", reason="case-1")
+    expire(log, held, 9 * HOUR)
+    assert held.list() == ()
+
+
+def test_a_damaged_quarantine_does_not_stop_the_rest(log: SqlAuditLog, tmp_path: Path) -> None:
+    held = HeldPictures(tmp_path)
+    record_id = hold(log, held, 31 * 24 * HOUR)
+    (tmp_path / "held" / f"{new_record_id()}.json").write_text("{")
+    assert len(expire(log, held, HOUR)) == 1
+    assert last(log, record_id) == "blocked"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 import time
@@ -16,6 +17,7 @@ from guard.audit import group as group_module
 from guard.audit.append import Start, Tree
 from guard.audit.group import GroupCommit
 from guard.audit.log import SqlAuditLog
+from guard.audit.record import Leaf
 from guard.audit.verify import verify_log
 from guard.errors import AuditUnavailable, DuplicateRequest, LogTampered
 from guard.stage import run_stage, seconds_left
@@ -385,3 +387,53 @@ def store_gone(tmp_path: Any) -> Store:
     store.close()
     (tmp_path / "there").rename(tmp_path / "elsewhere")
     return store
+
+
+def test_who_is_alone_hears_its_own_error(log: SqlAuditLog, group: GroupCommit) -> None:
+    refused = Odd(refuse)
+    with pytest.raises(DuplicateRequest):
+        group.run(refused)
+    assert refused.ran == 1
+    with pytest.raises(AuditUnavailable, match="second thoughts"):
+        group.run(Odd(stumble))
+    assert verify_log(log).records == 0
+
+
+def test_rows_that_the_database_refuses_when_they_are_gathered_are_one_jobs_fault(
+    log: SqlAuditLog, group: GroupCommit
+) -> None:
+    """Leaves are written together at the end; whose leaf was refused shows when jobs are apart."""
+
+    def misplace(tree: Tree) -> None:
+        row = tree.add(Leaf(started(), tree.log_id))
+        tree.writer.add_leaves([dataclasses.replace(row, index=99)])
+
+    crowd = Crowd(group)
+    with led(group, crowd, 3):
+        for one in (job(), Odd(misplace), job()):
+            crowd.add(one)
+    _, first, error, last = crowd.done()
+    assert isinstance(error, AuditUnavailable)
+    assert [first.index, last.index] == [0, 1]
+    assert verify_log(log).ok
+    with pytest.raises(AuditUnavailable):
+        group.run(Odd(misplace))
+    assert verify_log(log).records == 2
+
+
+def test_what_was_gathered_is_seen_by_whoever_asks(log: SqlAuditLog) -> None:
+    record_id = new_record_id()
+    with log.store.write() as writer:
+        tree = Tree(writer)
+        Start(started(record_id), "p", None).apply(tree)
+        assert [row.index for row in writer.events(record_id)] == [0]
+        assert writer.salts(record_id) is not None, "asking the database writes it first"
+        assert [row.index for row in writer.events(record_id)] == [0]
+
+
+def test_a_child_begins_with_an_empty_queue(group: GroupCommit) -> None:
+    ticket = group_module._Ticket(job(), time.monotonic() + 9)
+    assert group._enter(ticket)
+    group_module._before_fork()
+    group_module._after_fork_in_child()
+    assert group.run(job()).index == 0

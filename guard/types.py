@@ -122,8 +122,8 @@ class GenerationRequest:
     ``size`` is (width, height) in pixels, each a multiple of 8 in 64–8192, or None for the
     model's own. ``steps`` (1–1000) and ``seed`` (0–2⁶³−1) None means the model's default and a
     random seed. ``input_image`` holds the encoded bytes of an img2img input: it is screened,
-    never marked or signed. ``user`` and ``tenant`` are the platform's own ids; ``user`` is kept
-    only as a salted commitment.
+    never marked or signed. ``user`` and ``tenant`` are the platform's own ids; ``user`` stands
+    in the log as a salted commitment only; the vault keeps it encrypted, where the policy says so.
 
     Raises InvalidRequest when a field is out of range.
     """

@@ -79,7 +79,8 @@ _SQLITE = (
 _POSTGRESQL = (
     (
         "CREATE FUNCTION guard_outbox_said() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        f"IF {_CHANGED} THEN RAISE EXCEPTION 'outbox_message: what was said is append-only'; END IF; "
+        f"IF {_CHANGED} THEN "
+        "RAISE EXCEPTION 'outbox_message: what was said is append-only'; END IF; "
         "RETURN NEW; END $$"
     ),
     (

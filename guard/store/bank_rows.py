@@ -56,9 +56,10 @@ class BankRows:
 
     def latest(self, bank: str, bits: bytes) -> BankChange | None:
         """The last change of one fingerprint in a bank: in force when it is an addition."""
-        statement = select(*_COLUMNS).where(_KEPT.c.bank == bank, _KEPT.c.bits == bits)
-        row = self._connection.execute(statement.order_by(_KEPT.c.number.desc()).limit(1)).first()
-        return None if row is None else BankChange(*row)
+        # Sorted here: asked for the last by number, SQLite would walk the whole bank by number.
+        statement = select(*_COLUMNS).where(_KEPT.c.bits == bits, _KEPT.c.bank == bank)
+        changes = [BankChange(*row) for row in self._connection.execute(statement)]
+        return max(changes, key=lambda one: one.number, default=None)
 
     def in_force(self, bank: str) -> set[bytes]:
         """Every fingerprint that a bank holds; about 100 bytes of memory each."""

@@ -68,3 +68,12 @@ def test_the_database_refuses(kept: Store, database: Path, sql: str) -> None:
         connection.execute(sql)
     assert connection.execute("SELECT * FROM bank_change").fetchall() == before
     connection.close()
+
+
+def test_one_fingerprint_is_found_by_an_index(kept: Store, database: Path) -> None:
+    connection = sqlite3.connect(database)
+    plan = connection.execute(
+        "EXPLAIN QUERY PLAN SELECT * FROM bank_change WHERE bits = x'01' AND bank = 'known'"
+    ).fetchall()
+    connection.close()
+    assert "ix_bank_change_bits" in plan[0][-1]

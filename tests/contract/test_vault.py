@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from guard.audit import erasure, holds, query
+from guard.audit.acts import new_act
 from guard.audit.append import Start, Tree
 from guard.audit.erasure import Person
 from guard.audit.held import HeldPictures
@@ -303,7 +304,10 @@ def test_pictures_in_quarantine_go_too(log: SqlAuditLog, tmp_path: Path) -> None
     assert [one.record_id for one in held.list()] == [other]
 
 
-def test_records_from_before_there_was_a_vault(house: House) -> None:
+def test_records_from_before_there_was_a_vault(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "OLD_AT_ONCE", 1)
     log = house.open()
     with_vault, log.vault = log.vault, None
     old, other = begin(log, tenant="shop"), begin(log, "bob", tenant="shop")
@@ -439,6 +443,11 @@ def test_holds_that_are_not_there_cannot_be_lifted(log: SqlAuditLog) -> None:
     with pytest.raises(RecordNotFound):
         holds.place(log, new_record_id(), who="dana", reason="case-9")
     assert len(holds.list_holds(log)) == 1
+
+
+def test_a_hold_is_on_something(log: SqlAuditLog) -> None:
+    with pytest.raises(InvalidRequest):
+        log.run(holds.ChangeHold(new_act(Act.HOLD_PLACED, "dana", "case-9")))
 
 
 def test_a_person_may_be_held_before_anything_is_kept(log: SqlAuditLog) -> None:

@@ -10,7 +10,7 @@ import pytest
 from guard.errors import AuditUnavailable, GuardError, SettingsInvalid
 from guard.store.border import border, unavailable
 from guard.store.engine import open_store
-from guard.store.url import parse_url
+from guard.store.url import parse_url, same_place
 
 SECRET = "p4ss/w:rd@x"
 QUOTED = "p4ss%2Fw%3Ard%40x"
@@ -124,3 +124,17 @@ def test_hints_say_what_to_do(said: str, hint: str) -> None:
     error: GuardError = unavailable(parse_url("sqlite:///x"), OSError(said))
     assert hint in error.hint
     assert error.message.startswith("The audit database sqlite:///x failed: ")
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "same"),
+    [
+        ("sqlite:////a/b.sqlite3", "sqlite:////a/c/../b.sqlite3", True),
+        ("sqlite:////a/b.sqlite3", "sqlite:////a/keys.sqlite3", False),
+        ("postgres://u@h/log", "postgresql+psycopg://u@h/log", True),
+        ("postgresql://u@h/log", "postgresql://u@h/keys", False),
+        ("sqlite:////a/b.sqlite3", "postgresql://u@h/log", False),
+    ],
+)
+def test_one_database_is_known_however_it_is_written(one: str, two: str, same: bool) -> None:
+    assert same_place(one, two) is same

@@ -35,8 +35,8 @@ def plant_head(connection: Connection, log_id: str) -> str:
 class Writer(Reader):
     """Additions within one transaction. Lives only inside ``Store.write()``.
 
-    Leaves, salts and what is encrypted are gathered, and written together before anything else is asked or changed:
-    one statement for many rows costs little more than for one.
+    Leaves, salts and what is encrypted are gathered, and written together before anything else is
+    asked or changed: one statement for many rows costs little more than for one.
     """
 
     def __init__(self, connection: Connection, log_id: str) -> None:

@@ -204,6 +204,8 @@ CHECKS = [
     "signing key",
     "mark secret",
     "audit log",
+    "checkpoints",
+    "vault",
     "demo model",
 ]
 

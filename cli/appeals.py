@@ -15,7 +15,7 @@ from .command import Run, command
 from .exits import Exit
 
 if TYPE_CHECKING:
-    from guard.audit.appeals import OpenAppeal
+    from guard.audit.review.appeals import OpenAppeal
 
 BlockArgument = Annotated[
     str,
@@ -62,8 +62,8 @@ def appeal(
 
     Names and reasons stand in the log for ever, so neither may say who the user is.
     """
-    from guard.audit.appeals import By
-    from guard.audit.appeals import appeal as dispute
+    from guard.audit.review.appeals import By
+    from guard.audit.review.appeals import appeal as dispute
 
     receipt = dispute(run.log, record_id, who=who, reason=reason, by=By(by))
     _say(run, "appealed", "yellow", record_id, receipt)
@@ -73,7 +73,7 @@ def appeal(
 
 def appeals(run: Run) -> Exit:
     """The appeals that nobody has decided, oldest first. Exit 3 while there are any."""
-    from guard.audit.appeals import open_appeals
+    from guard.audit.review.appeals import open_appeals
 
     waiting = open_appeals(run.log)
     for one in waiting:
@@ -98,7 +98,7 @@ def deny(run: Run, record_id: BlockArgument, reason: ReasonOption, who: WhoOptio
 
 
 def _decide(run: Run, record_id: str, who: str, reason: str, *, granted: bool) -> Exit:
-    from guard.audit.appeals import decide
+    from guard.audit.review.appeals import decide
 
     receipt = decide(run.log, record_id, granted=granted, who=who, reason=reason)
     status, colour = ("appeal_granted", "green") if granted else ("appeal_denied", "red")

@@ -20,9 +20,9 @@ from .exits import Exit
 from .output import progress
 
 if TYPE_CHECKING:
-    from guard.audit.known import Known
-    from guard.audit.note import VerifierKey
-    from guard.audit.publish import Publisher
+    from guard.audit.checkpoints.known import Known
+    from guard.audit.checkpoints.note import VerifierKey
+    from guard.audit.checkpoints.publish import Publisher
     from guard.audit.verify import Progress
 
 KeyOption = Annotated[
@@ -54,7 +54,7 @@ def verify(
     """
     if proof is not None:
         return _verify_proof(run, proof, (leaf, checkpoint, key))
-    from guard.audit.publishing import build_publisher
+    from guard.audit.checkpoints.publishing import build_publisher
     from guard.audit.verify import verify_log
 
     publisher = build_publisher(run.settings, run.log.store)
@@ -83,7 +83,7 @@ def _known(
     run: Run, publisher: Publisher, checkpoint: str | None, key: str | None
 ) -> tuple[Known, LogTampered | None]:
     """What the log is compared with; and what is wrong with the checkpoints themselves."""
-    from guard.audit.known import Known
+    from guard.audit.checkpoints.known import Known
 
     try:
         if checkpoint is None:
@@ -96,9 +96,9 @@ def _known(
 
 
 def _given(run: Run, publisher: Publisher, checkpoint: str, key: str | None) -> Known:
-    from guard.audit.checkpoint import open_checkpoint
-    from guard.audit.known import Known
-    from guard.audit.places import open_place
+    from guard.audit.checkpoints.checkpoint import open_checkpoint
+    from guard.audit.checkpoints.known import Known
+    from guard.audit.checkpoints.places import open_place
 
     verifiers, origin = _verifiers(run, key, publisher.origin), publisher.origin
     path = Path(checkpoint)
@@ -120,7 +120,7 @@ def _given(run: Run, publisher: Publisher, checkpoint: str, key: str | None) -> 
 
 
 def _verifiers(run: Run, key: str | None, origin: str) -> tuple[VerifierKey, ...]:
-    from guard.audit.checkpoint_key import load_verifiers, verifier_path
+    from guard.audit.checkpoints.checkpoint_key import load_verifiers, verifier_path
 
     settings = run.settings
     given = key if key is not None else settings.checkpoint_verifiers
@@ -169,9 +169,9 @@ def _proven(
     run: Run, data: bytes, leaf: bytes | None, given: tuple[str | None, str | None]
 ) -> dict[str, Any]:
     """What the proof shows. Raises ProofInvalid."""
-    from guard.audit.checkpoint import Checkpoint, open_checkpoint
-    from guard.audit.note import parse_note
-    from guard.audit.proof import parse_consistency, parse_inclusion
+    from guard.audit.checkpoints.checkpoint import Checkpoint, open_checkpoint
+    from guard.audit.checkpoints.note import parse_note
+    from guard.audit.checkpoints.proof import parse_consistency, parse_inclusion
 
     checkpoint, key = given
     if data.startswith(b"old "):
@@ -198,8 +198,8 @@ def fsck(run: Run) -> Exit:
 
     Repairs nothing, for every repair would destroy evidence; says what to do instead.
     """
+    from guard.audit.checkpoints.publishing import build_publisher
     from guard.audit.fsck import check_everything
-    from guard.audit.publishing import build_publisher
 
     publisher = build_publisher(run.settings, run.log.store)
     good = True

@@ -24,7 +24,7 @@ from .exits import Exit
 if TYPE_CHECKING:
     from collections import Counter
 
-    from guard.audit.deliver import Deliverer
+    from guard.audit.outbox.deliver import Deliverer
     from guard.store.outbox import Message
 
 _SPAN = re.compile(r"(\d{1,6})(s|m|h|d)")
@@ -122,7 +122,7 @@ def reported(
     who: WhoOption = "",
 ) -> Exit:
     """Record that a record was reported to whom the law says."""
-    from guard.audit.access import record_report
+    from guard.audit.review.access import record_report
 
     receipt = record_report(run.log, record_id, who, reason)
     run.out.emit(
@@ -154,8 +154,8 @@ def deliver(run: Run, watch: WatchOption = False) -> Exit:
 
 def build_deliverer(run: Run) -> Deliverer:
     """Sends the messages of this log. Raises SettingsInvalid, AuditUnavailable."""
-    from guard.audit.deliver import Deliverer
-    from guard.audit.endpoints import load_endpoints
+    from guard.audit.outbox.deliver import Deliverer
+    from guard.audit.outbox.endpoints import load_endpoints
 
     settings = run.settings
     return Deliverer(
@@ -181,7 +181,7 @@ def list_(
     state: Annotated[State | None, typer.Option("--state", help="Only these.")] = None,
 ) -> Exit:
     """What was told, and what waits. Exits with 3 while a message is dead or nobody gets it."""
-    from guard.audit.outbox import messages
+    from guard.audit.outbox.manage import messages
 
     wanting = False
     empty = True
@@ -222,7 +222,7 @@ def _lines(message: Message) -> Iterator[str]:
 
 def retry(run: Run, message_id: MessageArgument) -> Exit:
     """Make a dead message due now, with all its attempts before it."""
-    from guard.audit.outbox import retry as revive
+    from guard.audit.outbox.manage import retry as revive
 
     revive(run.log, message_id)
     run.out.emit({"message_id": message_id, "state": "pending"}, f"due now  {escape(message_id)}")
@@ -231,7 +231,7 @@ def retry(run: Run, message_id: MessageArgument) -> Exit:
 
 def drop(run: Run, message_id: MessageArgument) -> Exit:
     """Take a message out. A report that is required stays until it was made."""
-    from guard.audit.outbox import drop as remove
+    from guard.audit.outbox.manage import drop as remove
 
     gone = remove(run.log, message_id)
     run.out.emit(
@@ -248,7 +248,7 @@ def clear(
     ] = "30d",
 ) -> Exit:
     """Take out messages that were delivered and are so old. What they told of stays in the log."""
-    from guard.audit.outbox import clear as remove
+    from guard.audit.outbox.manage import clear as remove
 
     gone = remove(run.log, parse_span("older-than", older_than))
     run.out.emit({"cleared": gone}, f"{gone} delivered messages taken out")

@@ -19,7 +19,7 @@ from .command import Run, command
 from .exits import Exit
 
 if TYPE_CHECKING:
-    from guard.audit.publish import Publisher
+    from guard.audit.checkpoints.publish import Publisher
 
 NO_PLACE = "[yellow]Not published:[/] set GUARD_CHECKPOINTS to a place outside the database."
 
@@ -61,7 +61,7 @@ def register(noun: typer.Typer) -> None:
 
 
 def _publisher(run: Run) -> Publisher:
-    from guard.audit.publishing import build_publisher
+    from guard.audit.checkpoints.publishing import build_publisher
 
     return build_publisher(run.settings, run.log.store)
 
@@ -120,8 +120,8 @@ def prove(
     Inclusion is written as a C2SP tlog-proof with the row itself in it, growth as a C2SP
     tlog-witness request. Both hold without this database: docs/verify_export.py checks the first.
     """
-    from guard.audit.evidence import prove_growth, prove_record
-    from guard.audit.proof import InclusionProof
+    from guard.audit.checkpoints.evidence import prove_growth, prove_record
+    from guard.audit.checkpoints.proof import InclusionProof
 
     if (record_id is None) == (since is None):
         raise InvalidRequest(
@@ -164,8 +164,8 @@ def export(
     It holds no prompts and no user ids. That it was exported, and by whom, is a row of the log.
     docs/verify_export.py checks jsonl and tiles without genguard.
     """
-    from guard.audit.access import record_export
-    from guard.audit.bundle import check_target, export_bundle
+    from guard.audit.checkpoints.bundle import check_target, export_bundle
+    from guard.audit.review.access import record_export
 
     check_target(target, file_format.value)  # nothing is recorded for a mistyped name
     publisher, log = _publisher(run), run.log

@@ -18,8 +18,8 @@ from .exits import Exit
 from .times import parse_time
 
 if TYPE_CHECKING:
-    from guard.audit.report_page import ReportOptions
-    from guard.audit.statistics import Statistics
+    from guard.audit.report.report_page import ReportOptions
+    from guard.audit.report.statistics import Statistics
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -61,9 +61,9 @@ def report(
     One page that loads and runs nothing, for screen and paper. With --json the same as a row.
     Without --tenants nothing is said of single tenants.
     """
-    from guard.audit.periods import Step
-    from guard.audit.report_page import ReportOptions, report_page
-    from guard.audit.statistics import count
+    from guard.audit.report.periods import Step
+    from guard.audit.report.report_page import ReportOptions, report_page
+    from guard.audit.report.statistics import count
 
     if html is None and not run.out.as_json:
         raise InvalidInput("There is nowhere to write to.", hint="Add --html FILE, or --json.")
@@ -97,14 +97,14 @@ def _end(text: str | None) -> datetime | None:
 
 def _checkpoint(run: Run) -> str | None:
     """The last one that was published, where settings say that checkpoints are."""
-    from guard.audit.places import open_place
+    from guard.audit.checkpoints.places import open_place
 
     where = run.settings.checkpoints
     return None if where is None else open_place(where).newest()
 
 
 def _row(found: Statistics, options: ReportOptions, html: Path | None) -> dict[str, Any]:
-    from guard.audit.report_page import tenants_shown
+    from guard.audit.report.report_page import tenants_shown
 
     row = stats_row(found)
     row["by_tenant"] = tenants_shown(found, options.fewest) if options.tenants else {}

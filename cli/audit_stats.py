@@ -19,7 +19,7 @@ from .rows import COLOURS, coloured
 from .times import SinceOption, UntilOption, parse_time
 
 if TYPE_CHECKING:
-    from guard.audit.statistics import Disputed, Reviews, Statistics
+    from guard.audit.report.statistics import Disputed, Reviews, Statistics
 
 BAR = 16
 """Columns of the longest bar: a table fits a terminal of 80."""
@@ -52,8 +52,8 @@ def stats(
 
     The share of wrong blocks counts granted appeals: it is a lower bound, not everybody appeals.
     """
-    from guard.audit.periods import Step
-    from guard.audit.statistics import count
+    from guard.audit.report.periods import Step
+    from guard.audit.report.statistics import count
 
     found = count(
         run.log,

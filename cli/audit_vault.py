@@ -16,8 +16,8 @@ from .command import Run, command
 from .exits import Exit
 
 if TYPE_CHECKING:
-    from guard.audit.erasure import Erased, Plan
-    from guard.audit.holds import Hold, Person
+    from guard.audit.vault.erasure import Erased, Plan
+    from guard.audit.vault.holds import Hold, Person
 
 WhoOption = Annotated[
     str, typer.Option("--who", help="Who does this; stands in the log.", envvar="USER")
@@ -83,7 +83,7 @@ def erase(
     brought back. Refused under legal hold.
     """
     from guard.assemble import build_quarantine
-    from guard.audit import erasure
+    from guard.audit.vault import erasure
 
     target = _target(subject, tenant, record)
     log = run.log
@@ -109,7 +109,7 @@ def at_terminal() -> bool:
 
 
 def _target(subject: str | None, tenant: str | None, record: str | None) -> Person | str:
-    from guard.audit.holds import Person
+    from guard.audit.vault.holds import Person
 
     if (subject is None) == (record is None):
         raise InvalidRequest(
@@ -149,7 +149,7 @@ def expire(run: Run, who: WhoOption = "genguard") -> Exit:
     Also ends erasures that were interrupted. Fit for a nightly job.
     """
     from guard.assemble import build_quarantine
-    from guard.audit import erasure
+    from guard.audit.vault import erasure
 
     held = build_quarantine(run.settings)
     done = erasure.expire(run.log, run.policy, who=who or "genguard", held=held)
@@ -174,7 +174,7 @@ def reveal(
 
     Nothing is shown when that cannot be recorded.
     """
-    from guard.audit.reveal import reveal as decrypt
+    from guard.audit.vault.reveal import reveal as decrypt
 
     asked = tuple(dict.fromkeys(one.value for one in field or ()))
     found = decrypt(run.log, record_id, who=who, reason=reason, what=asked)
@@ -200,7 +200,7 @@ def place(
     who: WhoOption = "",
 ) -> Exit:
     """Hold a record, or all of a person, for a case: it is neither erased nor does it expire."""
-    from guard.audit import holds
+    from guard.audit.vault import holds
 
     receipt = holds.place(run.log, _target(subject, tenant, record), who=who, reason=reason)
     row = {"status": "held", "reason": reason, "receipt": as_dict(receipt)}
@@ -217,7 +217,7 @@ def lift(
     who: WhoOption = "",
 ) -> Exit:
     """End a hold, named by what is held and its case."""
-    from guard.audit import holds
+    from guard.audit.vault import holds
 
     receipt = holds.lift(run.log, _target(subject, tenant, record), who=who, reason=reason)
     row = {"status": "lifted", "reason": reason, "receipt": as_dict(receipt)}
@@ -227,7 +227,7 @@ def lift(
 
 def list_(run: Run) -> Exit:
     """The holds in force. People stand there by pseudonym."""
-    from guard.audit.holds import list_holds
+    from guard.audit.vault.holds import list_holds
 
     found = list_holds(run.log)
     for one in found:

@@ -120,7 +120,7 @@ def _database(run: Run) -> str:
 
 def _vault(run: Run) -> str:
     from guard.assemble import build_log
-    from guard.audit.holds import vault_of
+    from guard.audit.vault.holds import vault_of
 
     vault = vault_of(build_log(run.settings))
     kept = vault.check()
@@ -135,7 +135,7 @@ def _vault(run: Run) -> str:
 
 def _checkpoints(run: Run) -> str:
     from guard.assemble import build_store
-    from guard.audit.publishing import build_publisher
+    from guard.audit.checkpoints.publishing import build_publisher
 
     settings = run.settings
     publisher = build_publisher(settings, build_store(settings))

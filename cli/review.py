@@ -58,8 +58,8 @@ def show(
 ) -> Exit:
     """Take a copy of a held picture to look at; that you did is recorded first."""
     from guard.assemble import build_quarantine
-    from guard.audit.access import view
     from guard.audit.files import put_in_place, writable, write_private
+    from guard.audit.review.access import view
 
     seen = view(run.log, build_quarantine(run.settings), record_id, reviewer)
     with writable(out):
@@ -77,7 +77,7 @@ def approve(
 ) -> Exit:
     """Release a held picture: the approval is recorded first, then the file leaves."""
     from guard.assemble import build_quarantine
-    from guard.audit.review import approve as decide
+    from guard.audit.review.decisions import approve as decide
 
     delivery = Delivery(out)
     delivery.check()
@@ -96,7 +96,7 @@ def approve(
 def reject(run: Run, record_id: RecordArgument, reviewer: ReviewerOption = "") -> Exit:
     """Refuse a held picture: recorded as blocked, and the file is destroyed."""
     from guard.assemble import build_quarantine
-    from guard.audit.review import reject as refuse
+    from guard.audit.review.decisions import reject as refuse
 
     receipt = refuse(run.log, build_quarantine(run.settings), record_id, reviewer)
     run.out.emit(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.markup import escape
 
-from guard.audit.kek import SETTING
+from guard.audit.vault.kek import SETTING
 
 from .command import Run
 from .exits import Exit
@@ -18,7 +18,7 @@ def rotate_vault(run: Run) -> Exit:
     GUARD_KEY_ENCRYPTION_KEY and the old one into GUARD_RETIRED_KEY_ENCRYPTION_KEY. Afterwards keys
     in old backups of the key database open with the old key only.
     """
-    from guard.audit.holds import vault_of
+    from guard.audit.vault.holds import vault_of
 
     vault = vault_of(run.log)
     count = vault.keys.rotate()

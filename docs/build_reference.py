@@ -117,8 +117,8 @@ def cli_page() -> str:
 MEANINGS = {
     "home": "Keys, secrets, held pictures, imported heads and the default database.",
     "database_url": "Audit database: `sqlite:///FILE` or `postgresql://…`.",
-    "keys_database_url": "The vault's key database; never the audit database. Hosts that share a log"
-    " share this, too.",
+    "keys_database_url": "The vault's key database; never the audit database. Hosts that share a"
+    " log share this, too.",
     "key_encryption_key": "Wraps the vault's keys: 64 hex digits, in place of `keys/vault.kek` in"
     " the home.",
     "retired_key_encryption_key": "The one before it, until `guard keys rotate-vault` has run.",

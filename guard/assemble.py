@@ -23,10 +23,10 @@ from guard.settings import Settings
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from guard.audit.kek import KeyEncryptionKey
     from guard.audit.log import SqlAuditLog
-    from guard.audit.review import HeldPictures
-    from guard.audit.vault import Vault
+    from guard.audit.review.decisions import HeldPictures
+    from guard.audit.vault.kek import KeyEncryptionKey
+    from guard.audit.vault.vault import Vault
     from guard.classify.base import Detector
     from guard.classify.screen import Classifier
     from guard.generate.base import Generator
@@ -223,10 +223,10 @@ def build_log(
     a key-encryption key of the settings or the home. Raises AuditUnavailable, SettingsInvalid
     for a bad database URL, KeyInvalid for a malformed key-encryption key.
     """
-    from guard.audit.endpoints import load_subscriptions
+    from guard.audit.checkpoints.publishing import publish_in_background
     from guard.audit.log import SqlAuditLog
-    from guard.audit.messenger import Messenger
-    from guard.audit.publishing import publish_in_background
+    from guard.audit.outbox.endpoints import load_subscriptions
+    from guard.audit.outbox.messenger import Messenger
 
     store = build_store(settings, create=create)
     vault = build_vault(settings, store, policy, key_service)
@@ -246,8 +246,8 @@ def build_vault(
     Raises SettingsInvalid when the keys would lie in the log's database, KeyInvalid for a
     malformed key-encryption key.
     """
-    from guard.audit.kek import Keks
-    from guard.audit.vault import Keeps, Vault
+    from guard.audit.vault.kek import Keks
+    from guard.audit.vault.vault import Keeps, Vault
     from guard.store.keys import open_key_store
     from guard.store.url import same_place
 
@@ -276,9 +276,9 @@ def tidy(policy: Policy, settings: Settings, rooms: Rooms) -> None:
     ``guard audit reap`` looks at everything. A database that cannot be written now is no reason to
     fail here: it will be one at the first request.
     """
-    from guard.audit.held import HeldPictures
     from guard.audit.log import SqlAuditLog
     from guard.audit.reap import AT_START, REAPED, expire, is_fresh, longest_run, reap
+    from guard.audit.review.held import HeldPictures
 
     log, held = rooms.log, rooms.quarantine
     if not (settings.reap_at_start and isinstance(log, SqlAuditLog)):
@@ -294,7 +294,7 @@ def tidy(policy: Policy, settings: Settings, rooms: Rooms) -> None:
 
 def build_quarantine(settings: Settings) -> HeldPictures:
     """Where held pictures wait for a reviewer."""
-    from guard.audit.review import HeldPictures
+    from guard.audit.review.decisions import HeldPictures
 
     return HeldPictures(settings.home)
 

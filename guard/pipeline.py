@@ -54,7 +54,7 @@ from guard.version import __version__
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from guard.audit.kek import KeyEncryptionKey
+    from guard.audit.vault.kek import KeyEncryptionKey
     from guard.provenance.claim_key import ClaimKey
 
 IN_MEMORY = Delivery()
@@ -114,7 +114,7 @@ class Guard:
 
         ``signing_key`` signs manifests instead of the key that the settings name, such as a
         :class:`guard.provenance.claim_key.CallbackKey` for a key service. ``key_service`` wraps
-        the vault's keys instead of a key in the home: a :class:`guard.audit.kek.CallbackKek`.
+        the vault's keys instead of a key in the home: a :class:`guard.audit.vault.kek.CallbackKek`.
 
         Raises InvalidConfiguration (PolicyInvalid, SettingsInvalid, KeyInvalid) or
         AuditUnavailable.

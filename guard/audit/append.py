@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 from guard.audit.acts import ActLeaf
 from guard.audit.commitments import commit, new_salts
 from guard.audit.leaf import columns, to_bytes
-from guard.audit.merkle import Frontier, leaf_hash
 from guard.audit.record import Leaf, fingerprints, parse
 from guard.audit.rules import may_follow
-from guard.audit.tiles import seal
-from guard.audit.vault import Personal
+from guard.audit.tree.merkle import Frontier, leaf_hash
+from guard.audit.tree.tiles import seal
+from guard.audit.vault.vault import Personal
 from guard.errors import AuditUnavailable, DuplicateRequest, LogTampered
 from guard.store.rows import Head, LeafRow, ManifestEntry
 from guard.types import AuditReceipt, AuditRecord, Event
 
 if TYPE_CHECKING:
-    from guard.audit.messages import Told
-    from guard.audit.messenger import Messenger
+    from guard.audit.outbox.messages import Told
+    from guard.audit.outbox.messenger import Messenger
     from guard.audit.sequel import Sequel
-    from guard.audit.vault import Vault
+    from guard.audit.vault.vault import Vault
     from guard.store.writer import Writer
 
 _LOOK_UP = "See what became of it with: guard audit show {}"

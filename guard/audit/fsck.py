@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from guard.audit.known import Known
-from guard.audit.tile_paths import Tile, tiles_of
-from guard.audit.tiles import TileReader
+from guard.audit.checkpoints.known import Known
+from guard.audit.tree.tile_paths import Tile, tiles_of
+from guard.audit.tree.tiles import TileReader
 from guard.audit.verify import MAX_PROBLEMS, Progress, verify_log
 from guard.errors import LogTampered
 
 if TYPE_CHECKING:
+    from guard.audit.checkpoints.publish import Publisher
     from guard.audit.log import SqlAuditLog
-    from guard.audit.publish import Publisher
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,17 +15,17 @@ from guard.audit.append import Finish, Start
 from guard.audit.base import Similar, StoredRecord
 from guard.audit.commitments import confirms
 from guard.audit.group import GroupCommit, Job
-from guard.audit.merkle import leaf_hash
-from guard.audit.messenger import Messenger, Telling
+from guard.audit.outbox.messenger import Messenger, Telling
 from guard.audit.record import fingerprints, parse
+from guard.audit.tree.merkle import leaf_hash
 from guard.errors import AuditUnavailable, InvalidRequest, LogTampered, RecordNotFound
 from guard.store.fingerprint_index import FingerprintIndex
 from guard.types import AuditAct, AuditReceipt, AuditRecord, Event, Fingerprint
 
 if TYPE_CHECKING:
-    from guard.audit.background import BackgroundPublisher
+    from guard.audit.checkpoints.background import BackgroundPublisher
     from guard.audit.sequel import Sequel
-    from guard.audit.vault import Vault
+    from guard.audit.vault.vault import Vault
     from guard.store.engine import Store
     from guard.store.reader import Reader
     from guard.store.rows import LeafRow, Salts

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING
 
 from guard.audit.append import Finish
 from guard.audit.frame import to_us
-from guard.audit.holds import is_held
 from guard.audit.record import parse
 from guard.audit.sequel import POLICY
+from guard.audit.vault.holds import is_held
 from guard.errors import LogTampered
 from guard.types import MAX_IMAGES, Action, AuditReceipt, AuditRecord, Event
 
 if TYPE_CHECKING:
     from guard.audit.append import Tree
-    from guard.audit.held import HeldPictures
     from guard.audit.log import SqlAuditLog
+    from guard.audit.review.held import HeldPictures
     from guard.settings import Settings
 
 AT_ONCE = 100

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from guard.audit.acts import Acted, new_act
 from guard.audit.acts import parse as parse_act
-from guard.audit.messages import of_report
+from guard.audit.outbox.messages import of_report
 from guard.audit.record import Leaf
 from guard.audit.shapes import IDENTIFIER
 from guard.policy.model import LONGEST_WINDOW, Signal

@@ -19,14 +19,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from guard.audit.checkpoints.known import Known, KnownCheck
 from guard.audit.kept import KeptBeside
-from guard.audit.known import Known, KnownCheck
 from guard.audit.leaf import columns, parse
 from guard.audit.log import SqlAuditLog
-from guard.audit.merkle import Frontier, leaf_hash
 from guard.audit.record import Leaf
 from guard.audit.rules import may_follow
-from guard.audit.tile_check import TileCheck
+from guard.audit.tree.merkle import Frontier, leaf_hash
+from guard.audit.tree.tile_check import TileCheck
 from guard.errors import LogTampered
 from guard.store.rows import COLUMN_NAMES, Head, LeafRow
 from guard.types import AuditRecord

@@ -29,8 +29,8 @@ from sqlalchemy import Column, LargeBinary, MetaData, Table, Text, func, insert,
 
 from guard.audit.append import Finish, Start, Tree
 from guard.audit.log import SqlAuditLog
-from guard.audit.merkle import verify_inclusion
-from guard.audit.tiles import TileReader
+from guard.audit.tree.merkle import verify_inclusion
+from guard.audit.tree.tiles import TileReader
 from guard.audit.verify import verify_log
 from guard.store.engine import open_store
 

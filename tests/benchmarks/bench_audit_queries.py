@@ -26,7 +26,7 @@ from sqlalchemy import text
 from guard.audit.frame import to_us
 from guard.audit.log import SqlAuditLog
 from guard.audit.query import RECORD_EVENTS, id_bounds
-from guard.audit.statistics import count
+from guard.audit.report.statistics import count
 from guard.store.engine import Store, open_store
 from guard.store.rows import LeafColumns, LeafRow, Query
 

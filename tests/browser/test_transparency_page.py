@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from guard.audit.periods import Bucket, Step
-from guard.audit.report_page import ReportOptions, report_page
-from guard.audit.statistics import Disputed, PolicyCounts, Reviews, Statistics
+from guard.audit.report.periods import Bucket, Step
+from guard.audit.report.report_page import ReportOptions, report_page
+from guard.audit.report.statistics import Disputed, PolicyCounts, Reviews, Statistics
 from guard.types import Act, Event
 
 CHROMIUM = next(

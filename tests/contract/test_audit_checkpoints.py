@@ -8,13 +8,13 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 
 from guard.audit.acts import new_act
-from guard.audit.bundle import export_bundle
-from guard.audit.checkpoint import open_checkpoint
-from guard.audit.evidence import prove_growth, prove_record
+from guard.audit.checkpoints.bundle import export_bundle
+from guard.audit.checkpoints.checkpoint import open_checkpoint
+from guard.audit.checkpoints.evidence import prove_growth, prove_record
+from guard.audit.checkpoints.places import open_place
 from guard.audit.fsck import check_everything
 from guard.audit.log import SqlAuditLog
-from guard.audit.merkle import Frontier
-from guard.audit.places import open_place
+from guard.audit.tree.merkle import Frontier
 from guard.audit.verify import verify_log
 from guard.types import Act
 from tests.support.auditing import write_released

@@ -14,9 +14,9 @@ import pytest
 from guard.audit.base import AuditLog
 from guard.audit.export import export_csv, export_jsonl
 from guard.audit.log import SqlAuditLog
-from guard.audit.periods import Step
 from guard.audit.query import list_records, show
-from guard.audit.statistics import count
+from guard.audit.report.periods import Step
+from guard.audit.report.statistics import count
 from guard.audit.verify import verify_log
 from guard.errors import AuditUnavailable, DuplicateRequest, GuardError
 from guard.store.engine import open_store

@@ -12,16 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from guard.audit import deliver as deliver_module
-from guard.audit.deliver import PATIENCE, Deliverer
-from guard.audit.endpoints import Endpoint, Subscription
 from guard.audit.log import SqlAuditLog
-from guard.audit.messages import REPORT
-from guard.audit.messenger import Messenger
-from guard.audit.outbox import drop, messages, retry
-from guard.audit.sender import Answer
+from guard.audit.outbox import deliver as deliver_module
+from guard.audit.outbox.deliver import PATIENCE, Deliverer
+from guard.audit.outbox.endpoints import Endpoint, Subscription
+from guard.audit.outbox.manage import drop, messages, retry
+from guard.audit.outbox.messages import REPORT
+from guard.audit.outbox.messenger import Messenger
+from guard.audit.outbox.sender import Answer
+from guard.audit.outbox.signatures import parse_secrets, verify
 from guard.audit.sequel import Sequel
-from guard.audit.signatures import parse_secrets, verify
 from guard.errors import DuplicateRequest, InvalidRequest, RecordNotFound
 from guard.store.engine import open_store
 from guard.store.outbox import Message
@@ -213,10 +213,10 @@ def test_no_message_is_sent_by_two_at_once(log: SqlAuditLog, log_url: str) -> No
 
 KILLED = """
     import os, signal, sys
-    from guard.audit.deliver import Deliverer
-    from guard.audit.endpoints import Endpoint, Subscription
-    from guard.audit.sender import post
-    from guard.audit.signatures import parse_secrets
+    from guard.audit.outbox.deliver import Deliverer
+    from guard.audit.outbox.endpoints import Endpoint, Subscription
+    from guard.audit.outbox.sender import post
+    from guard.audit.outbox.signatures import parse_secrets
     from guard.store.engine import open_store
 
     def send(*args):
@@ -309,7 +309,7 @@ def test_a_report_waits_for_somebody_who_wants_it(log: SqlAuditLog) -> None:
 
 
 def test_a_report_is_not_dropped_before_it_was_made(log: SqlAuditLog) -> None:
-    from guard.audit.access import record_report
+    from guard.audit.review.access import record_report
 
     record_id = block(log, Sequel(report=True))
     (message,) = all_messages(log)
@@ -410,7 +410,7 @@ def test_two_that_adopt_at_once_add_one_copy_each(log: SqlAuditLog) -> None:
 
 
 def test_long_lists_come_in_pages(log: SqlAuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    from guard.audit import outbox
+    from guard.audit.outbox import manage as outbox
 
     monkeypatch.setattr(outbox, "PAGE", 2)
     told = listening(log, endpoint("https://h.example"))

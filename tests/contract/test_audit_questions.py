@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from guard.audit.appeals import appeal, decide, open_appeals
 from guard.audit.log import SqlAuditLog
-from guard.audit.periods import Step
 from guard.audit.query import full_id, list_records, show
-from guard.audit.statistics import Statistics, count
+from guard.audit.report.periods import Step
+from guard.audit.report.statistics import Statistics, count
+from guard.audit.review.appeals import appeal, decide, open_appeals
 from guard.errors import InvalidRequest
 from guard.store import search
 from guard.types import Action, Event, Score, Stage

@@ -12,7 +12,7 @@ import pytest
 
 from guard.assemble import build_vault
 from guard.audit.log import SqlAuditLog
-from guard.audit.messages import SIGNAL
+from guard.audit.outbox.messages import SIGNAL
 from guard.audit.query import acts
 from guard.audit.sequel import Sequel
 from guard.audit.verify import verify_log

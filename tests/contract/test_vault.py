@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from guard.audit import erasure, holds, query
+from guard.audit import query
 from guard.audit.acts import new_act
 from guard.audit.append import Start, Tree
-from guard.audit.erasure import Person
-from guard.audit.held import HeldPictures
-from guard.audit.kek import Keks
 from guard.audit.log import SqlAuditLog
-from guard.audit.reveal import reveal
-from guard.audit.vault import Keeps, Vault
+from guard.audit.review.held import HeldPictures
+from guard.audit.vault import erasure, holds
+from guard.audit.vault.erasure import Person
+from guard.audit.vault.kek import Keks
+from guard.audit.vault.reveal import reveal
+from guard.audit.vault.vault import Keeps, Vault
 from guard.audit.verify import verify_log
 from guard.errors import (
     AuditUnavailable,

@@ -14,10 +14,10 @@ from unittest.mock import patch
 from guard.assemble import build_log
 from guard.audit import append
 from guard.audit.commitments import new_salts
-from guard.audit.erasure import Erased, Person, erase
 from guard.audit.export import export_csv, export_jsonl
 from guard.audit.log import SqlAuditLog
-from guard.audit.reveal import reveal
+from guard.audit.vault.erasure import Erased, Person, erase
+from guard.audit.vault.reveal import reveal
 from guard.settings import Settings
 from guard.store.rows import Salts
 from guard.store.vault_rows import SEALED

@@ -10,9 +10,9 @@ from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from guard.audit.checkpoint import SignedCheckpoint
-from guard.audit.checkpoint_key import CheckpointKey
-from guard.audit.proof import (
+from guard.audit.checkpoints.checkpoint import SignedCheckpoint
+from guard.audit.checkpoints.checkpoint_key import CheckpointKey
+from guard.audit.checkpoints.proof import (
     ConsistencyProof,
     InclusionProof,
     parse_consistency,
@@ -314,7 +314,7 @@ def false_growth(forger: Forger, count: int) -> Iterator[tuple[str, bool]]:
 
 
 class MemoryTiles:
-    """What :class:`guard.audit.tiles.TileReader` asks of the store, over leaf hashes in memory."""
+    """What a :class:`~guard.audit.tree.tiles.TileReader` asks of the store, over leaf hashes."""
 
     def __init__(self, hashes: list[bytes]) -> None:
         self.levels = [hashes]
@@ -350,8 +350,8 @@ def check_all_proofs(largest: int) -> int:
 
     Raises AssertionError where one differs from the reference or does not hold; answers how many.
     """
-    from guard.audit import merkle
-    from guard.audit.tiles import TileReader
+    from guard.audit.tree import merkle
+    from guard.audit.tree.tiles import TileReader
 
     tree, count = Reference(largest), 0
     hashes = [merkle.leaf_hash(leaf) for leaf in tree.leaves]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from guard.audit.checkpoints.places import Place, open_place
+from guard.audit.checkpoints.publish import Keys, Publisher, Rhythm
+from guard.audit.checkpoints.signed_state import StateFile
 from guard.audit.log import SqlAuditLog
-from guard.audit.places import Place, open_place
-from guard.audit.publish import Keys, Publisher, Rhythm
-from guard.audit.signed_state import StateFile
 from guard.store.engine import Store
 from tests.support.auditing import new_record_id, started
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import ahocorasick_rs
 
-from guard.audit.vault import Vault
+from guard.audit.vault.vault import Vault
 from guard.store.engine import Store
 from guard.store.rows import Salts
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from guard.audit import acts, record
 from guard.audit.acts import ActLeaf, new_act
 from guard.audit.leaf import columns, to_bytes
-from guard.audit.merkle import Frontier, leaf_hash
 from guard.audit.record import Leaf
-from guard.audit.tiles import subtree_root
+from guard.audit.tree.merkle import Frontier, leaf_hash
+from guard.audit.tree.tiles import subtree_root
 from guard.types import Act
 from tests.support.auditing import new_record_id, started
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from guard.audit.review import approve, reject
+from guard.audit.review.decisions import approve, reject
 from guard.delivery import Delivery
 from guard.errors import InvalidRequest
 from guard.image.decode import decode

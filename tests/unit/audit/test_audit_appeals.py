@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from guard.audit.appeals import By, appeal, decide, open_appeals
 from guard.audit.log import SqlAuditLog
 from guard.audit.query import acts, show
+from guard.audit.review.appeals import By, appeal, decide, open_appeals
 from guard.audit.verify import verify_log
 from guard.errors import AuditUnavailable, InvalidRequest, RecordNotFound
 from guard.types import Act, Event

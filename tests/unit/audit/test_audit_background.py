@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from guard.audit import background
-from guard.audit.background import BackgroundPublisher
+from guard.audit.checkpoints import background
+from guard.audit.checkpoints.background import BackgroundPublisher
+from guard.audit.checkpoints.places import open_place
+from guard.audit.checkpoints.publish import Publisher, Rhythm
+from guard.audit.checkpoints.publishing import build_publisher, publish_in_background
 from guard.audit.log import SqlAuditLog
-from guard.audit.places import open_place
-from guard.audit.publish import Publisher, Rhythm
-from guard.audit.publishing import build_publisher, publish_in_background
 from guard.errors import CheckpointUnavailable
 from guard.settings import Settings
 from tests.support.auditing import new_record_id, started

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.audit.endpoints import Subscription, check_url, load_endpoints, load_subscriptions
-from guard.audit.messages import KINDS, Told
-from guard.audit.sender import Answer, post
-from guard.audit.signatures import parse_secrets, sign, verify
+from guard.audit.outbox.endpoints import Subscription, check_url, load_endpoints, load_subscriptions
+from guard.audit.outbox.messages import KINDS, Told
+from guard.audit.outbox.sender import Answer, post
+from guard.audit.outbox.signatures import parse_secrets, sign, verify
 from guard.errors import InvalidRequest, SettingsInvalid
 from guard.settings import Settings
 from guard.store.outbox import Message
@@ -215,7 +215,7 @@ def test_both_secrets_sign_while_one_is_changed() -> None:
 
 
 def endpoint(url: str) -> object:
-    from guard.audit.endpoints import Endpoint
+    from guard.audit.outbox.endpoints import Endpoint
 
     chosen = Subscription(name="hook", url=url, kinds=("*",))
     return Endpoint(chosen, parse_secrets(SECRET, "X"))

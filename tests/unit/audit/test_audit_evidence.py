@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from guard.audit import bundle
-from guard.audit.bundle import export_bundle
-from guard.audit.evidence import prove_growth, prove_record
+from guard.audit.checkpoints import bundle
+from guard.audit.checkpoints.bundle import export_bundle
+from guard.audit.checkpoints.evidence import prove_growth, prove_record
+from guard.audit.checkpoints.publish import Publisher
 from guard.audit.export import leaf_rows
 from guard.audit.log import SqlAuditLog
-from guard.audit.merkle import EMPTY_ROOT
-from guard.audit.publish import Publisher
+from guard.audit.tree.merkle import EMPTY_ROOT
 from guard.errors import InvalidRequest, LogTampered, OutputUnwritable, ProofInvalid
 from tests.support.publishing import fill, publisher
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from guard.audit import kek
-from guard.audit.data_keys import DataKeys
-from guard.audit.kek import CallbackKek, Keks, LocalKek
+from guard.audit.vault import kek
+from guard.audit.vault.data_keys import DataKeys
+from guard.audit.vault.kek import CallbackKek, Keks, LocalKek
 from guard.errors import AuditUnavailable, KeyInvalid, VaultUnavailable
 from guard.store.keys import KeyStore, Ring, open_key_store
 
@@ -127,7 +127,7 @@ def test_of_two_that_make_the_first_key_one_wins(
 ) -> None:
     """Between looking and writing another process makes it: both then use that one."""
     first = Keks(tmp_path).current()
-    monkeypatch.setattr("guard.audit.kek.Path.exists", lambda path: path.suffix != ".kek")
+    monkeypatch.setattr("guard.audit.vault.kek.Path.exists", lambda path: path.suffix != ".kek")
     path = tmp_path / "keys" / "vault.kek"
     before = path.read_bytes()
     assert not kek._write_new(path, KEY)
@@ -167,11 +167,11 @@ def test_a_rotation_that_stops_anywhere_loses_no_key(
         raise Stop
 
     steps = [
-        ("guard.audit.kek._line", die, True),  # the retired one is not written yet
-        ("guard.audit.kek.sync_folder", die, True),
+        ("guard.audit.vault.kek._line", die, True),  # the retired one is not written yet
+        ("guard.audit.vault.kek.sync_folder", die, True),
         ("guard.store.keys.KeyStore.rewrap", die, True),
         ("guard.store.keys.KeyStore.scrub", die, False),
-        ("guard.audit.kek.Keks.end_rotation", die, False),
+        ("guard.audit.vault.kek.Keks.end_rotation", die, False),
     ]
     for name, patch, before in steps:
         with monkeypatch.context() as patched:
@@ -234,7 +234,7 @@ def test_memory_is_bounded_and_forgets(
     tmp_path: Path, store: KeyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = opened(store, Keks(tmp_path))
-    monkeypatch.setattr("guard.audit.data_keys.MOST_IN_MEMORY", 2)
+    monkeypatch.setattr("guard.audit.vault.data_keys.MOST_IN_MEMORY", 2)
     some = [keys.take() for _ in range(3)]
     for key_id, key in some:
         keys.remember(key_id, key)
@@ -243,7 +243,7 @@ def test_memory_is_bounded_and_forgets(
     assert keys.in_memory(some[1][0]) is False
     assert keys.get(some[0][0]) == some[0][1]
     assert keys.get(some[0][0]) == some[0][1]
-    monkeypatch.setattr("guard.audit.data_keys.MEMORY_SECONDS", -1.0)
+    monkeypatch.setattr("guard.audit.vault.data_keys.MEMORY_SECONDS", -1.0)
     assert keys.in_memory(some[0][0]) is False
     assert keys.get(some[0][0]) == some[0][1]
 

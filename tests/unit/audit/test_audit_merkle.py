@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.audit.merkle import (
+from guard.audit.tree.merkle import (
     EMPTY_ROOT,
     Frontier,
     consistency_proof,

@@ -10,10 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.audit.checkpoint import Checkpoint, open_checkpoint
-from guard.audit.checkpoint_key import CheckpointKey
-from guard.audit.merkle import EMPTY_ROOT
-from guard.audit.note import (
+from guard.audit.checkpoints.checkpoint import Checkpoint, open_checkpoint
+from guard.audit.checkpoints.checkpoint_key import CheckpointKey
+from guard.audit.checkpoints.note import (
     MAX_NOTE_BYTES,
     MAX_SIGNATURES,
     Signature,
@@ -22,6 +21,7 @@ from guard.audit.note import (
     parse_note,
     sign,
 )
+from guard.audit.tree.merkle import EMPTY_ROOT
 from guard.errors import KeyInvalid, ProofInvalid
 
 # Of the specification, and of the note package of Go.

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.audit.merkle import EMPTY_ROOT
-from guard.audit.proof import (
+from guard.audit.checkpoints.proof import (
     MAX_PROOF_BYTES,
     ConsistencyProof,
     parse_consistency,
     parse_inclusion,
 )
+from guard.audit.tree.merkle import EMPTY_ROOT
 from guard.errors import ProofInvalid
 from tests.support.proof_reference import (
     OURS,

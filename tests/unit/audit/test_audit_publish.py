@@ -11,21 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from guard.audit import files, publish
-from guard.audit.checkpoint import open_checkpoint
-from guard.audit.checkpoint_key import (
+from guard.audit import files
+from guard.audit.checkpoints import publish
+from guard.audit.checkpoints.checkpoint import open_checkpoint
+from guard.audit.checkpoints.checkpoint_key import (
     CheckpointKey,
     load_key,
     load_verifiers,
     make_key,
     write_verifier,
 )
+from guard.audit.checkpoints.place_files import LocalFiles, RemoteFiles
+from guard.audit.checkpoints.places import PublishedFile, PublishedFolder, open_place
+from guard.audit.checkpoints.publish import Publisher, Rhythm
 from guard.audit.log import SqlAuditLog
-from guard.audit.merkle import Frontier, root
-from guard.audit.place_files import LocalFiles, RemoteFiles
-from guard.audit.places import PublishedFile, PublishedFolder, open_place
-from guard.audit.publish import Publisher, Rhythm
-from guard.audit.tile_paths import Tile, history_path, number_path, tiles_of
+from guard.audit.tree.merkle import Frontier, root
+from guard.audit.tree.tile_paths import Tile, history_path, number_path, tiles_of
 from guard.errors import (
     CheckpointUnavailable,
     GuardError,
@@ -173,7 +174,7 @@ PERSISTING = ("write_private", "put_in_place")
 
 def break_step(monkeypatch: pytest.MonkeyPatch, breaking: Breaking) -> None:
     """Whatever writes to a disk or to an object store counts as a step."""
-    from guard.audit import checkpoint_key, place_files, signed_state
+    from guard.audit.checkpoints import checkpoint_key, place_files, signed_state
 
     for module in (checkpoint_key, place_files, signed_state):
         for name in PERSISTING:
@@ -559,7 +560,7 @@ def test_a_folder_that_cannot_be_written(
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("guard.audit.place_files.write_private", refuse)
+    monkeypatch.setattr("guard.audit.checkpoints.place_files.write_private", refuse)
     with pytest.raises(CheckpointUnavailable, match="cannot be written: Permission denied"):
         publisher(log.store, home, str(tmp_path / "outside")).publish()
 

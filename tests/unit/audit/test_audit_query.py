@@ -14,8 +14,8 @@ from guard.audit.acts import new_act
 from guard.audit.canonical import canonical_json
 from guard.audit.export import export_csv, export_jsonl
 from guard.audit.log import SqlAuditLog
-from guard.audit.merkle import leaf_hash, root
 from guard.audit.query import acts, full_id, iterate, list_records, show
+from guard.audit.tree.merkle import leaf_hash, root
 from guard.audit.verify import verify_log
 from guard.errors import InvalidRequest, RecordNotFound
 from guard.store import search

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from guard.assemble import tidy
-from guard.audit import access, holds
 from guard.audit import reap as reap_module
-from guard.audit.held import HeldPictures
 from guard.audit.log import SqlAuditLog
 from guard.audit.query import acts, show
 from guard.audit.reap import expire, longest_run, reap
-from guard.audit.review import approve, reject
+from guard.audit.review import access
+from guard.audit.review.decisions import approve, reject
+from guard.audit.review.held import HeldPictures
+from guard.audit.vault import holds
 from guard.audit.verify import verify_log
 from guard.errors import (
     AuditUnavailable,

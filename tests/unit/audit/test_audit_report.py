@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.audit.charts import HEIGHT, LEFT, MOST_COLUMNS, TOP, WIDTH, column_chart
 from guard.audit.log import SqlAuditLog
-from guard.audit.periods import Bucket, Step
-from guard.audit.report_page import (
+from guard.audit.report.charts import HEIGHT, LEFT, MOST_COLUMNS, TOP, WIDTH, column_chart
+from guard.audit.report.periods import Bucket, Step
+from guard.audit.report.report_page import (
     EVENTS,
     MOST_ROWS,
     ReportOptions,
@@ -22,8 +22,8 @@ from guard.audit.report_page import (
     report_page,
     tenants_shown,
 )
-from guard.audit.statistics import Disputed, Reviews, count
-from guard.audit.suppress import hide_small
+from guard.audit.report.statistics import Disputed, Reviews, count
+from guard.audit.report.suppress import hide_small
 from guard.types import Event, Stage
 from tests.support.auditing import new_record_id, pictured, started
 

@@ -12,7 +12,7 @@ import pytest
 
 from guard.audit.log import SqlAuditLog
 from guard.audit.query import show
-from guard.audit.review import HeldPictures, approve, reject
+from guard.audit.review.decisions import HeldPictures, approve, reject
 from guard.audit.verify import verify_log
 from guard.errors import (
     AuditUnavailable,

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from guard.assemble import build_log
-from guard.audit.holds import list_holds
-from guard.audit.messages import REPORT
+from guard.audit.outbox.messages import REPORT
 from guard.audit.query import acts
+from guard.audit.vault.holds import list_holds
 from guard.audit.verify import verify_log
 from guard.classify.screen import Classifier
 from guard.delivery import Delivery
@@ -283,7 +283,7 @@ def test_what_is_harmless_leaves_no_hold(house: House) -> None:
 
 
 def test_the_record_is_protected_until_the_hold_is_lifted(house: House) -> None:
-    from guard.audit import erasure, holds
+    from guard.audit.vault import erasure, holds
 
     outcome = house.generate(WORDS, user="u", tenant="t")
     assert [one.record for one in list_holds(house.log)] == [outcome.record_id]

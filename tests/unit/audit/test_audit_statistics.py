@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from guard.audit import periods
 from guard.audit.acts import new_act
 from guard.audit.log import SqlAuditLog
-from guard.audit.periods import Step
 from guard.audit.query import show
-from guard.audit.statistics import Disputed, count
+from guard.audit.report import periods
+from guard.audit.report.periods import Step
+from guard.audit.report.statistics import Disputed, count
 from guard.errors import InvalidRequest
 from guard.types import Act, Action, Event, Stage
 from tests.support.auditing import new_record_id, pictured, started

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from guard.audit.known import Known
+from guard.audit.checkpoints.known import Known
 from guard.audit.verify import verify_log
 from guard.errors import CheckpointUnavailable, LogTampered
 from guard.store.engine import Store, open_store
@@ -163,7 +163,7 @@ def test_a_cut_at_the_edges_of_tiles(scene: Scene, size: int) -> None:
 
 
 def test_a_place_that_is_gone_is_no_excuse(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    from guard.audit.place_files import LocalFiles
+    from guard.audit.checkpoints.place_files import LocalFiles
 
     def fail(*_: object) -> None:
         raise CheckpointUnavailable("gone")
@@ -175,7 +175,7 @@ def test_a_place_that_is_gone_is_no_excuse(scene: Scene, monkeypatch: pytest.Mon
 
 
 def test_tiles_are_compared_in_portions(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    from guard.audit import tile_check
+    from guard.audit.tree import tile_check
 
     monkeypatch.setattr(tile_check, "AT_ONCE", 1)
     rebuild(scene.database, scene.leaves)

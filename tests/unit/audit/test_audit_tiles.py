@@ -8,10 +8,10 @@ from itertools import product
 
 import pytest
 
-from guard.audit import merkle, tiles
 from guard.audit.append import Tree
 from guard.audit.log import SqlAuditLog
-from guard.audit.tiles import TileReader, subtree_root
+from guard.audit.tree import merkle, tiles
+from guard.audit.tree.tiles import TileReader, subtree_root
 from guard.errors import AuditUnavailable, LogTampered
 from guard.store.tiles import HASH_BYTES, TILE_WIDTH, SealedTile
 

@@ -13,8 +13,8 @@ import pytest
 
 from guard.audit import verify
 from guard.audit.log import SqlAuditLog
-from guard.audit.merkle import Frontier, leaf_hash
 from guard.audit.record import columns, parse, to_leaf
+from guard.audit.tree.merkle import Frontier, leaf_hash
 from guard.audit.verify import verify_log
 from guard.errors import AuditUnavailable, LogTampered
 from guard.store.engine import open_store

@@ -15,7 +15,7 @@ import pytest
 from guard.cli.exits import Exit
 
 from guard.audit.log import SqlAuditLog
-from guard.audit.tile_paths import history_path, number_path
+from guard.audit.tree.tile_paths import history_path, number_path
 from guard.store.engine import open_store
 from tests.support.auditing import write_released
 from tests.support.desk import Desk

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from guard.cli.exits import Exit
 
-from guard.audit import background
+from guard.audit.checkpoints import background
 from tests.support.desk import Desk
 from tests.support.house import FORBIDDEN, PROMPT
 

@@ -15,7 +15,7 @@ from guard.cli.exits import Exit
 from guard.cli.times import parse_time
 from PIL import Image
 
-from guard.audit.statistics import Disputed, Reviews, Statistics, count
+from guard.audit.report.statistics import Disputed, Reviews, Statistics, count
 from guard.errors import InvalidRequest
 from guard.types import Detection
 from tests.support.desk import Desk
@@ -244,7 +244,7 @@ def test_stats_show_reviews_and_cut_long_tables(
         found = count(*args, **named)  # type: ignore[arg-type]
         return dataclasses.replace(found, reviews=reviews, rules=rules, tenant="acme")
 
-    monkeypatch.setattr("guard.audit.statistics.count", counted)
+    monkeypatch.setattr("guard.audit.report.statistics.count", counted)
     text = busy("audit", "stats").stdout
     assert "3 approved, 1 rejected, 2 held now · decided in 1 min, 90 % in 1.5 h" in text
     assert "rule-9 " in text

@@ -117,7 +117,7 @@ def test_expiring_says_what_went(desk: Desk, record: str, monkeypatch: pytest.Mo
     assert "Nothing is older than 180 days" in desk("audit", "expire").stderr
     from datetime import UTC, datetime, timedelta
 
-    from guard.audit import erasure
+    from guard.audit.vault import erasure
 
     real = erasure.expire
     later = datetime.now(UTC) + timedelta(days=200)

@@ -81,7 +81,7 @@ def test_there_is_a_golden_database_of_every_step() -> None:
 def test_long_logs_get_their_tiles(store: Store, database: Path) -> None:
     from guard.audit.append import Tree
     from guard.audit.record import Leaf
-    from guard.audit.tiles import TileReader
+    from guard.audit.tree.tiles import TileReader
 
     with store.write() as writer:
         tree = Tree(writer)

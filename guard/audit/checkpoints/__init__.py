@@ -1,0 +1,1 @@
+"""Signed checkpoints: published outside the database, and what they prove."""

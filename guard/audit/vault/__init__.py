@@ -1,0 +1,1 @@
+"""What is personal: encrypted, held, revealed on the record, erased."""

@@ -92,6 +92,7 @@ def imported(path: Path) -> Iterator[str]:
 
 OPTIONAL = {
     "imwatermark",  # read_known_labels() does without; decode_bits() says how to install it
+    "fsspec",  # extra: cloud
     "pkcs11",  # extra: pkcs11
     "psycopg",  # extra: postgres
     *("fastapi", "starlette", "uvicorn"),  # extra: server

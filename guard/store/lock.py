@@ -17,6 +17,7 @@ import fcntl
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,8 @@ class FileLock:
         self._pid = os.getpid()
         self._fds: list[int] = []
         self._threads = threading.Lock()
+        # Whoever forgets to close gives the handles back when the lock is gone.
+        weakref.finalize(self, _close_all, self._fds, self._pid)
 
     @contextmanager
     def held(self, until: float | None = None) -> Iterator[None]:
@@ -103,6 +106,10 @@ class FileLock:
 
     def close(self) -> None:
         """Give the file handles back."""
-        if self._pid == os.getpid():
-            while self._fds:
-                os.close(self._fds.pop())
+        _close_all(self._fds, self._pid)
+
+
+def _close_all(fds: list[int], pid: int) -> None:
+    # A forked child has numbers of handles that may be others' by now.
+    while fds and pid == os.getpid():
+        os.close(fds.pop())

@@ -20,7 +20,7 @@ from guard.delivery import Delivery, PendingFile
 from guard.errors import InvalidImage, InvalidRequest, OutputUnwritable
 from guard.settings import Settings
 from guard.types import Event, Failed, GenerationRequest, Released
-from tests.support.house import PROMPT, House, picture
+from tests.support.house import FORBIDDEN, PROMPT, House, picture
 
 BAD_REQUESTS: dict[str, dict[str, Any]] = {
     "an empty prompt": {"prompt": ""},
@@ -159,6 +159,7 @@ def _full(*_: object) -> None:
 
 
 def test_disk_that_fills_up_while_writing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = house.generate(FORBIDDEN)  # what the log and its vault keep is there already
     monkeypatch.setattr("guard.delivery.os.fsync", _full)
 
     outcome = house.generate()
@@ -168,7 +169,8 @@ def test_disk_that_fills_up_while_writing(house: House, monkeypatch: pytest.Monk
     assert outcome.hint
     assert of_outcome(outcome) is Exit.UNAVAILABLE
     assert house.files() == []
-    assert house.events() == [Event.STARTED, Event.FAILED]
+    assert opened.status == "blocked"
+    assert house.events()[2:] == [Event.STARTED, Event.FAILED]
 
 
 def test_disk_that_fills_up_before_anything_is_drawn(
@@ -183,12 +185,14 @@ def test_disk_that_fills_up_before_anything_is_drawn(
 
 
 def test_quarantine_on_a_full_disk(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = house.generate(FORBIDDEN)  # what the log and its vault keep is there already
     monkeypatch.setattr("guard.audit.files.os.fsync", _full)
 
     outcome = house.generate("a nude woman in a charcoal drawing")
 
+    assert opened.status == "blocked"
     assert isinstance(outcome, Failed)
-    assert house.events() == [Event.STARTED, Event.FAILED]
+    assert house.events()[2:] == [Event.STARTED, Event.FAILED]
     assert list(house.rooms.quarantine.list()) == []
 
 
